@@ -1,0 +1,139 @@
+"""Base networks as the verbs meet them: made from settings, found beside the user or in the package, rebuilt from a store."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from functa_cli import decoder as decoders
+from functa_cli import plugins
+from functa_cli.config import Config, merge, overlay
+from functa_cli.decoder import Decoder, Tree
+from functa_cli.errors import DataError, StoreError
+from functa_cli.modality import Modality
+from functa_cli.store import Base, read_base
+
+PAPER = {
+    "field": {"width": 512, "depth": 15},
+    "inner": {"rates": "meta-sgd", "start_scale": 0.0},
+    "outer": {
+        "steps": 500_000,
+        "batch": 256,
+        "optimizer": "adam",
+        "rate": 3e-6,
+        "map_rate": 1.0,
+        "schedule": "constant",
+        "warmup": 0.0,
+        "clip": 0.0,
+        "curriculum": 0.0,
+    },
+}
+RECIPES: dict[str, dict[str, Any]] = {"default": {}, "paper": PAPER}
+
+
+class Network(NamedTuple):
+    """A decoder with its parameters, and what they were made for."""
+
+    modality: Modality
+    config: Config
+    decoder: Decoder
+    theta: Tree
+
+
+def modality(name: str) -> Modality:
+    """The contract of the modality `name`. Raises ConfigError that lists the known ones."""
+    return plugins.load("modalities", name).MODALITY
+
+
+def settings(name: str, layers: Sequence[Mapping[str, Any]]) -> Config:
+    """Full settings for the modality `name`: defaults, then recipe, then preset, then `layers`, lowest first.
+
+    Raises:
+        ConfigError: a setting that does not exist or has the wrong type.
+    """
+    chosen = modality(name)
+    changes = overlay(*layers)
+    changes.pop("modality", None)
+    recipe = RECIPES.get(_text(changes, "outer", "recipe", "default"), {})
+    kind = _text(changes, "field", "kind", _text(chosen.preset, "field", "kind", "siren"))
+    config = Config(modality=name, data=chosen.options(), field=plugins.load("fields", kind).Options())
+    return merge(config, overlay(recipe, chosen.preset, changes))
+
+
+def create(config: Config, channels: int) -> Network:
+    """A new network for features of `channels` channels, its field initialised from the seed."""
+    chosen = modality(config.modality)
+    make = plugins.load("fields", config.field.kind).make
+    built, theta = decoders.build(
+        lambda rngs: make(config.field, chosen.field_dim, channels, rngs=rngs), config.render.kind, config.seed
+    )
+    return Network(chosen, config, built, theta)
+
+
+def restore(base: Base) -> Network:
+    """The network of a base network or functaset on disk, with its weights."""
+    network = create(settings(base.modality, [base.config]), base.geometry["channels"])
+    want, have = (jax.tree.map(jnp.shape, tree["field"]) for tree in (network.theta, base.theta))
+    if want != have:
+        raise StoreError("the weights in the store do not have the shapes that its settings describe; fetch it again")
+    return network._replace(theta=jax.tree.map(jnp.asarray, base.theta))
+
+
+def shipped(name: str, what: str) -> Path | None:
+    """Path of what the package ships for the modality `name`: "sample" data or a "base.zarr"; None if it has none."""
+    path = Path(__file__).parent / "data" / name / what
+    return path if path.exists() else None
+
+
+def detect(data: str) -> tuple[str, str]:
+    """Modality of a path and what made it decide, such as ("image", "40 .png files").
+
+    Raises:
+        DataError: nothing there, or no modality reads it.
+    """
+    path = Path(data)
+    if not path.exists():
+        raise DataError(f"{data!r} does not exist; expected a file or folder of data")
+    for name in plugins.names("modalities"):
+        reason = modality(name).accepts(path)
+        if reason:
+            return name, reason
+    known = ", ".join(plugins.names("modalities"))
+    raise DataError(f"found nothing in {data!r} that a modality reads (known: {known}); name it with --modality")
+
+
+def find(base: str | None, name: str) -> tuple[Base, str]:
+    """Base network for the modality `name`, and where it was found: `base`, else ./base.zarr, else the shipped one.
+
+    Raises:
+        StoreError: there is none, or it is for another modality.
+    """
+    beside = Path("base.zarr")
+    if base is None and beside.exists():
+        base = str(beside)
+    if base is None or base == "shipped":
+        path = shipped(name, "base.zarr")
+        if path is None:
+            raise StoreError(f"no base network for {name} ships with the package; make one with functa fit DATA")
+        return read_base(str(path)), "the base network that ships with the package"
+    found = read_base(base)
+    if found.modality != name:
+        raise StoreError(f"{base!r} is a base network for {found.modality}, the data are {name}; choose one with --base")
+    return found, f"base network {base}"
+
+
+def compiled_fit(network: Network, steps: int) -> Any:
+    """`fit_modulations` under jit for `network`: (theta, batch, first) -> Fit."""
+    from functa_cli import meta
+    from functa_cli.inner import fit_modulations
+
+    rate = meta.rate_of(network.config.inner)
+    return jax.jit(partial(fit_modulations, network.decoder, steps=steps, rate=rate))
+
+
+def _text(layer: Mapping[str, Any], table: str, key: str, default: str) -> str:
+    inside = layer.get(table, {})
+    return inside.get(key, default) if isinstance(inside, Mapping) else default

@@ -1,0 +1,87 @@
+"""How a run ends when it does not end well: one line on stderr that says what to do, and an exit code."""
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+
+import click
+
+from functa_cli.errors import FunctaError
+
+AGAIN = "the same command continues where this one stopped"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def on_terminate() -> None:
+    """Let SIGTERM raise `Terminated` in the main thread, so that a verb is closed as with Ctrl-C."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, handler)
+
+
+def report(error: BaseException, verbose: int = 0) -> int:
+    """Say what `error` means, in one line; the traceback before it only with -vv (`verbose` of 2).
+
+    Returns:
+        The exit code: 128 + the signal where one ended the run, as shells have it; else 1.
+    """
+    if isinstance(error, SystemExit):
+        raise error
+    if isinstance(error, (KeyboardInterrupt, Terminated)):
+        say(f"{'terminated' if isinstance(error, Terminated) else 'interrupted'}; {AGAIN}")
+        return 143 if isinstance(error, Terminated) else 130
+    if isinstance(error, BrokenPipeError):
+        # whoever read the result has left; nor may the interpreter fail when it flushes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    if verbose >= 2:
+        traceback.print_exception(error)
+    say(_sentence(error), "error:")
+    return 1
+
+
+def say(text: str, head: str = "", colour: str = "red") -> None:
+    """Print one line on stderr, its `head` coloured on a terminal."""
+    line = " ".join(text.splitlines())
+    if head:
+        line = f"{click.style(head, fg=colour, bold=True) if coloured() else head} {line}"
+    try:
+        click.echo(line, err=True)
+    except OSError:
+        pass  # nobody is left to read it, and the exit code says the rest
+
+
+def coloured() -> bool:
+    """Whether stderr is a terminal whose user likes colours (https://no-color.org)."""
+    return terminal() and not os.environ.get("NO_COLOR")
+
+
+def terminal() -> bool:
+    """Whether stderr is a terminal that can move its cursor."""
+    return bool(sys.stderr and sys.stderr.isatty()) and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, FunctaError):
+        return str(error)
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return "out of memory; a smaller --batch or --resolution needs less"
+    if isinstance(error, OSError) and error.strerror:
+        where = f" at {os.fspath(error.filename)!r}" if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
+        if error.errno in FULL:
+            return f"no space left on the disk{where}; free some, then {AGAIN}"
+        if error.errno in DENIED:
+            return f"no permission to read or write{where} ({error.strerror}); choose another place or change its rights"
+        return f"the system says {error.strerror!r}{where}"
+    what = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return f"unexpected {what}; run again with -vv for the traceback, and please report it"

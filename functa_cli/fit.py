@@ -1,0 +1,210 @@
+"""`functa fit`: meta-learn a base network (Algorithm 1) on data and write it, with its settings, as one Zarr group."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from functa_cli import basenet, meta, store
+from functa_cli.config import Config, to_dict
+from functa_cli.decoder import Tree
+from functa_cli.errors import DataError
+from functa_cli.events import Event, Note, Progress, Result
+from functa_cli.loader import Loader
+from functa_cli.modality import Source
+from functa_cli.signal import Signal
+from functa_cli.store import Base
+from functa_cli.train import Run, begin, from_arrays, to_arrays, train
+
+EVALUATED = 512  # held-out data that the final figure is measured on, at most
+SAMPLED = 256  # training data that the mean signal is made of, at most
+
+
+def fit(
+    data: str | None,
+    out: str,
+    *,
+    modality: str,
+    layers: Sequence[Mapping[str, Any]] = (),
+    overwrite: bool = False,
+    init: str | None = None,
+    strict: bool = False,
+) -> Iterator[Event]:
+    """Train a base network on `data` (None: the sample that ships for `modality`) and write it to `out`.
+
+    `layers`: nested settings, lowest precedence first. `init`: a store, or "shipped", whose network is trained on.
+    The same call continues a run that was cut off, and ends with the same bytes as one that was not.
+
+    Raises:
+        ConfigError, DataError, StoreError, TrainingError: see their texts; with `strict`, DataError at the end if a
+            file was skipped.
+    """
+    start_from = None
+    if init is not None:
+        start_from, where = basenet.find(init, modality)
+        layers = [{"field": start_from.config["field"], "inner": start_from.config["inner"]}, *layers]
+        yield Note(f"starting from {where}")
+    config = basenet.settings(modality, layers)
+    source, path = _open(data, config)
+    yield Note(f"{path}: {source.found}")
+    for problem in source.problems:
+        yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
+    if len({tuple(shape) for shape in source.shapes.tolist()}) > 1:
+        raise DataError(f"{path} holds data of several sizes; give --resolution R to fit them all at one")
+    train_indices, test_indices = _split(source)
+    geometry = dict(source.geometry)
+    network = basenet.create(config, geometry["channels"])
+    theta = start_from.theta if start_from else network.theta
+    if start_from is None:
+        theta = meta.start(theta, network.decoder.latent_shape, config.inner, config.seed)
+
+    loader = Loader(source, train_indices, batch=config.outer.batch, points=config.outer.points, seed=config.seed)
+    outer = meta.make(network.decoder, config.inner, config.outer)
+    encode = basenet.compiled_fit(network, config.inner.steps)
+    heldout = partial(_error, encode, source, test_indices)
+
+    request = _request(config, source, start_from)
+    if store.is_finished(out, request) and not overwrite:
+        yield Note(f"{out} is already complete; nothing to do")
+        yield Result(_summary(out, store.read_base(out), config))
+        return
+    saved = store.begin_base(out, request, overwrite=overwrite)
+    run, step = begin(outer.init(theta), config.outer), 0
+    if saved is not None:
+        arrays, step = saved
+        run = from_arrays(arrays, run)
+        yield Note(f"continuing from step {step} of {config.outer.steps}")
+    yield Note(_plan(config, network.decoder.latent_shape, len(train_indices), len(test_indices)))
+
+    for done in train(
+        run,
+        step,
+        config.outer,
+        config.inner.steps,
+        step=outer.step,
+        batches=loader.stream,
+        heldout=lambda state: heldout(_result(state), limit=config.outer.heldout),
+        mean_error=_mean_error(source, train_indices),
+    ):
+        run = done.run
+        if done.note:
+            yield Note(done.note, warning=True)
+            continue
+        metrics = {"psnr": done.psnr}
+        if done.heldout is not None:
+            metrics["psnr_heldout"] = done.heldout
+        yield Progress(done.step, config.outer.steps, "step", metrics)
+        if done.checkpoint and done.step < config.outer.steps:
+            store.save_state(out, to_arrays(run), done.step)
+
+    theta = jax.tree.map(np.asarray, _result(run.state))
+    error = heldout(theta, limit=EVALUATED)
+    info = {
+        "data": str(path),
+        "found": source.found,
+        "trained_on": len(train_indices),
+        "heldout": min(len(test_indices), EVALUATED),
+        "psnr_heldout": round(float(-10 * np.log10(error)), 4),
+        "curve": [[int(row[0]), round(float(row[1]), 4), round(float(row[2]), 4)] for row in run.history],
+    }
+    part = {key: to_dict(config)[key] for key in ("field", "render", "inner")}
+    base = Base(theta, to_dict(config), modality, geometry, store.fingerprint(theta, part), info)
+    store.finish_base(out, base)
+    for problem in loader.problems:
+        yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
+    yield Result(_summary(out, base, config))
+    skipped = len(source.problems) + len(loader.problems)
+    if strict and skipped:
+        raise DataError(f"{skipped} files could not be read and were skipped (--strict)")
+
+
+def _open(data: str | None, config: Config) -> tuple[Source, Any]:
+    chosen = basenet.modality(config.modality)
+    if data is not None:
+        return chosen.open(data, config.data, seed=config.seed), data
+    sample = basenet.shipped(config.modality, "sample")
+    if sample is None:
+        raise DataError(f"no sample data ship with the package for {config.modality}; give the path of yours")
+    return chosen.open(str(sample), config.data, seed=config.seed), "the sample that ships with the package"
+
+
+def _split(source: Source) -> tuple[np.ndarray, np.ndarray]:
+    """Indices to train on and to look at; where nothing is held out, the training data are looked at."""
+    split = np.array(list(source.split))
+    train_indices, test_indices = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
+    if not len(train_indices):
+        raise DataError("every datum is in the test split; nothing is left to fit")
+    return train_indices, test_indices if len(test_indices) else train_indices
+
+
+def _error(encode: Callable, source: Source, indices: np.ndarray, theta: Tree, *, limit: int, batch: int = 16) -> float:
+    """Mean error after the inner loop over the first `limit` readable data of `indices`."""
+    errors: list[float] = []
+    signals: list[Signal] = []
+
+    def flush() -> None:
+        filler = signals + [signals[-1]] * (batch - len(signals))
+        features, weights = (np.stack([signal[part] for signal in filler]) for part in (1, 2))
+        fitted = encode(theta, Signal(filler[0].coords, features, weights))
+        errors.extend(np.asarray(fitted.mse)[: len(signals), -1].tolist())
+        signals.clear()
+
+    for index in indices[:limit]:
+        try:
+            signals.append(source[int(index)])
+        except DataError:
+            continue
+        if len(signals) == batch:
+            flush()
+    if signals:
+        flush()
+    return float(np.mean(errors)) if errors else float("nan")
+
+
+def _mean_error(source: Source, indices: np.ndarray) -> float:
+    """Error of the mean signal over a share of the training data: what any network must beat."""
+    features = []
+    for index in indices[:SAMPLED]:
+        try:
+            features.append(source[int(index)].features)
+        except DataError:
+            continue
+    return float(np.var(np.stack(features), axis=0).mean()) if len(features) > 1 else float("inf")
+
+
+def _result(state: meta.State) -> Tree:
+    return state.theta if state.average is None else state.average
+
+
+def _request(config: Config, source: Source, start_from: Base | None) -> dict[str, Any]:
+    """What decides the result, to tell a continued run from another one."""
+    names = json.dumps([list(source.ids), list(source.split)]).encode()
+    return {
+        "config": to_dict(config),
+        "data": hashlib.sha256(names).hexdigest(),
+        "init": start_from.fingerprint if start_from else None,
+    }
+
+
+def _plan(config: Config, latent_shape: tuple[int, ...], trained_on: int, heldout: int) -> str:
+    field, outer = config.field, config.outer
+    return (
+        f"fitting {field.kind} width {field.width} depth {field.depth}, modulations {'x'.join(map(str, latent_shape))}, "
+        f"on {trained_on} data ({heldout} held out): {outer.steps} steps of batch {outer.batch}, recipe {outer.recipe}"
+    )
+
+
+def _summary(out: str, base: Base, config: Config) -> dict[str, Any]:
+    return {
+        "out": out,
+        "modality": base.modality,
+        "steps": config.outer.steps,
+        "latent_dim": config.field.latent_dim,
+        "psnr_heldout": base.info["psnr_heldout"],
+        "heldout": base.info["heldout"],
+        "fingerprint": base.fingerprint[:16],
+    }

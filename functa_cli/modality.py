@@ -1,0 +1,66 @@
+"""The contract of a modality: how its files become signals, and how decoded features become files again.
+
+A modality is one file `modalities/<name>.py` that defines `MODALITY` and `example(folder)`, which writes a
+tiny data set for the laws in the tests. Nothing else in the package knows a modality by name.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from functa_cli.signal import Signal
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Settings that every modality has; a modality adds its own in a subclass."""
+
+    resolution: str = ""  # "" keeps each datum's own grid; "64" or "64x48" resamples to that grid
+    split: str = "auto"  # "auto": train/ and test/ folders, else a tenth is test; "0.2": that share; "none"
+    limit: int = 0  # > 0: only the first that many data
+
+
+class Problem(NamedTuple):
+    """A file that could not be used."""
+
+    path: str
+    reason: str
+
+
+class Source(Protocol):
+    """The signals of one folder or file in a fixed order; features are read only when asked for."""
+
+    ids: Sequence[str]  # unique, stable names (relative paths)
+    labels: np.ndarray  # int32 [datum]; -1 = none
+    classes: tuple[str, ...]  # names of the labels
+    split: Sequence[str]  # "train" or "test" of each datum
+    shapes: np.ndarray  # int32 [datum, axes]: the grid that each datum is read at
+    geometry: dict[str, Any]  # JSON: what `query` and `write` need besides a shape, such as {"channels": 3}
+    found: str  # one sentence: what was found
+    problems: Sequence[Problem]  # files left out while listing
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Signal:
+        """Signal of one datum. Raises DataError that names the file."""
+        ...
+
+
+class Modality(NamedTuple):
+    """What the verbs may ask of a modality."""
+
+    coord_dim: int  # k: channels of Signal.coords
+    field_dim: int  # input channels of the field
+    options: type[DataOptions]
+    preset: dict[str, Any]  # settings that differ from the defaults for this modality
+    accepts: Callable[[Path], str | None]  # why a path is of this modality ("3 .png files"), or None
+    open: Callable[..., Source]  # open(path, options, *, seed, geometry=None) -> Source
+    query: Callable[..., np.ndarray]  # query(geometry, shape) -> coords [n, k]
+    assemble: Callable[..., np.ndarray]  # assemble(geometry, features [n, c], shape) -> array as users know it
+    write: Callable[..., list[Path]]  # write(folder, id, array, geometry) -> files written
+    parse_resolution: Callable[[str], tuple[int, ...]]  # "256" -> (256, 256)
+    sheet: Callable[..., None]  # sheet(path, rows, geometry): rows of (original or None, reconstruction) arrays
+    metric: str  # name in metrics.py
