@@ -1,4 +1,4 @@
-"""Base networks as the verbs meet them: made from settings, found beside the user or in the package, rebuilt from a store."""
+"""Base networks as the verbs meet them: made from settings, found on disk or in the package, rebuilt from a store."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -10,11 +10,11 @@ import jax.numpy as jnp
 
 from functa_cli import decoder as decoders
 from functa_cli import plugins
+from functa_cli.basefile import Base, read_base
 from functa_cli.config import Config, merge, overlay
 from functa_cli.decoder import Decoder, Tree
 from functa_cli.errors import DataError, StoreError
 from functa_cli.modality import Modality
-from functa_cli.store import Base, read_base
 
 PAPER = {
     "field": {"width": 512, "depth": 15},
@@ -121,12 +121,14 @@ def find(base: str | None, name: str) -> tuple[Base, str]:
         return read_base(str(path)), "the base network that ships with the package"
     found = read_base(base)
     if found.modality != name:
-        raise StoreError(f"{base!r} is a base network for {found.modality}, the data are {name}; choose one with --base")
+        raise StoreError(
+            f"{base!r} is a base network for {found.modality}, the data are {name}; choose one with --base"
+        )
     return found, f"base network {base}"
 
 
 def compiled_fit(network: Network, steps: int) -> Any:
-    """`fit_modulations` under jit for `network`: (theta, batch, first) -> Fit."""
+    """`fit_modulations` under jit for `network`: (theta, batch) -> Fit."""
     from functa_cli import meta
     from functa_cli.inner import fit_modulations
 

@@ -1,10 +1,9 @@
-"""`functa decode`: evaluate functa on any grid and write what comes out as files, one array file, or a contact sheet."""
+"""`functa decode`: evaluate functa on any grid; write files, one array file, or a contact sheet."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,14 +11,13 @@ import numpy as np
 from jax import lax
 
 from functa_cli import basenet
-from functa_cli.arrays import ArrayWriter
 from functa_cli.basenet import Network
 from functa_cli.decoder import Decoder, Tree
 from functa_cli.errors import ConfigError, DataError, StoreError
 from functa_cli.events import Event, Note, Progress, Result
-from functa_cli.folder import FolderWriter
 from functa_cli.store import Functaset
 from functa_cli.tiles import plan
+from functa_cli.writers import ArrayWriter, FolderWriter
 
 SHEET = 48  # data on a contact sheet, at most
 BLOCK = 64  # tiles that one call works through
@@ -64,16 +62,24 @@ def decode(
     if out is not None:
         writer = _writer(out, form, opened, network, shapes, overwrite)
         with writer:
-            for done, (index, features) in enumerate(decoded(network, opened, shapes), start=1):
+            wanted = {index: shape for index, shape in shapes.items() if writer.wants(index)}
+            before = len(shapes) - len(wanted)
+            for done, (index, features) in enumerate(decoded(network, opened, wanted), start=before + 1):
                 writer.write(index, network.modality.assemble(opened.geometry, features, shapes[index]))
                 yield Progress(done, len(usable), "datum", {})
         written = [str(out)]
     if sheet is not None:
-        yield from _sheet(sheet, original, opened, network, {index: shapes[index] for index in usable[:SHEET]}, overwrite)
+        yield from _sheet(
+            sheet, original, opened, network, {index: shapes[index] for index in usable[:SHEET]}, overwrite
+        )
         written.append(sheet)
     sizes = sorted(set(shapes.values()))
     yield Result(
-        {"out": written, "decoded": len(usable), "resolution": "x".join(map(str, sizes[0])) if len(sizes) == 1 else None}
+        {
+            "out": written,
+            "decoded": len(usable),
+            "resolution": "x".join(map(str, sizes[0])) if len(sizes) == 1 else None,
+        }
     )
 
 
@@ -106,9 +112,7 @@ def choose(store: Functaset, select: str | None, ids: Sequence[str]) -> list[int
     return list(dict.fromkeys(chosen))
 
 
-def decoded(
-    network: Network, store: Functaset, shapes: dict[int, tuple[int, ...]]
-) -> Iterator[tuple[int, np.ndarray]]:
+def decoded(network: Network, store: Functaset, shapes: dict[int, tuple[int, ...]]) -> Iterator[tuple[int, np.ndarray]]:
     """Index and features [n, c] of each datum in `shapes`, in its order, in memory that depends on no grid's size."""
     values = jax.jit(partial(decode_points, network.decoder))
     coords: dict[tuple[int, ...], np.ndarray] = {}
@@ -130,7 +134,7 @@ def decode_points(decoder: Decoder, theta: Tree, phi: jax.Array, coords: jax.Arr
 
 
 def in_blocks(values: Callable, theta: Tree, phi: np.ndarray, coords: np.ndarray, width: int) -> np.ndarray:
-    """Features [n, c] at `coords` [n, k]: `values` is called with blocks of few different sizes, so it compiles rarely."""
+    """Features [n, c] at `coords` [n, k]: `values` gets blocks of few sizes, so it compiles rarely."""
     n, k = coords.shape
     rows = plan(1, n, width).points
     tiles = -(-n // rows)
@@ -143,14 +147,14 @@ def in_blocks(values: Callable, theta: Tree, phi: np.ndarray, coords: np.ndarray
 
 def _writer(
     out: str, form: str | None, store: Functaset, network: Network, shapes: dict[int, tuple[int, ...]], overwrite: bool
-) -> Any:
+) -> FolderWriter | ArrayWriter:
     form = form or {".npz": "npz", ".zarr": "zarr"}.get(Path(out).suffix, "files")
     if form == "files":
         request = {"base": store.fingerprint, "shapes": [[index, *shape] for index, shape in shapes.items()]}
         return FolderWriter(out, store, network.modality, request, overwrite=overwrite)
     if len(set(shapes.values())) > 1:
         raise ConfigError(f"the data differ in size and one .{form} array holds one size; give --resolution R")
-    return ArrayWriter(out, form, store, shapes, overwrite=overwrite)
+    return ArrayWriter(out, form, store, list(shapes), overwrite=overwrite)
 
 
 def _sheet(

@@ -32,7 +32,7 @@ class Field(Protocol):
 
 
 class Decoder(NamedTuple):
-    """A field and how it is seen, as pure functions; `decode(theta, phi, coords)` with theta and phi fixed is the functum."""
+    """A field and how it is seen, as pure functions; with theta and phi fixed, a call is the functum."""
 
     modulate: Callable[[Tree, jax.Array], Any]  # theta, phi -> modulation of the layers
     observe: Callable[[Tree, Any, jax.Array], jax.Array]  # theta, modulation, coords [n, k] -> features [n, c]

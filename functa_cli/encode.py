@@ -2,34 +2,25 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from functa_cli import basenet
-from functa_cli.basenet import Network
+from functa_cli.config import to_dict
 from functa_cli.errors import DataError
 from functa_cli.events import Event, Note, Progress, Result
-from functa_cli.inner import FirstStep, first_step
+from functa_cli.inner import Fit
 from functa_cli.modality import Source
 from functa_cli.signal import Signal
 from functa_cli.store import Functaset
 
-BATCH_VALUES = 1 << 22  # numbers in a batch of features: bounds memory whatever the size of a datum
-FIRST_STEP_BYTES = 1 << 24  # largest Jacobian that is worth its memory
-FIRST_STEP_DATA = 8  # it costs about as much as encoding this many data
-BUCKET = 1.25  # sizes are padded to the next power of this, so that few programs are compiled
-
-
-class Encoder(NamedTuple):
-    """The compiled inner loop of a network, and what it has prepared for each grid."""
-
-    network: Network
-    fit: Callable
-    prepare: Callable
-    prepared: dict[tuple[int, ...], FirstStep | None]
+BATCH = 64
+BATCH_VALUES = 1 << 20  # points of a batch: bounds memory whatever the size of a datum
+COMMON = 16  # data of one shape that make it worth compiling for; others are padded to a bucket of points
+BUCKET = 1.25  # a bucket is this much larger than the one before
 
 
 def encode(
@@ -61,10 +52,7 @@ def encode(
     yield Note(f"using {where} ({found.fingerprint[:16]})")
     network = basenet.restore(found)
     own = [{"data": layer["data"]} for layer in layers if "data" in layer]
-    kept = {"data": {key: value for key, value in found.config["data"].items() if key in found.geometry}}
-    options = basenet.settings(modality, [kept, *own]).data
-    if not any("resolution" in layer["data"] for layer in own):
-        options = _native(options)
+    options = basenet.settings(modality, [{"data": {"resolution": ""}}, *own]).data
     source = network.modality.open(data, options, seed=seed, geometry=found.geometry)
     yield Note(source.found)
     for problem in source.problems:
@@ -80,7 +68,7 @@ def encode(
         classes=source.classes,
         split=list(source.split),
         shapes=source.shapes,
-        encode={"steps": steps, "seed": seed, "source": data, "data": basenet.to_dict(options)},
+        encode={"steps": steps, "seed": seed, "source": data, "data": to_dict(options)},
         provenance={"verb": "encode"},
         shard=shard,
         overwrite=overwrite,
@@ -90,13 +78,13 @@ def encode(
     if done:
         yield Note(f"continuing: {done} of {store.n} are encoded already")
 
-    encoder = Encoder(network, basenet.compiled_fit(network, steps), jax.jit(_preparer(network)), {})
-    many = _many(source.shapes)
+    fit = partial(basenet.compiled_fit(network, steps), network.theta)
+    common = _common(source.shapes)
     errors: list[float] = []
     for part in pending:
         phi = np.full((part.stop - part.start, *store.latent_shape), np.nan, np.float32)
         mse = np.full(part.stop - part.start, np.inf, np.float32)
-        for indices, result in _shard(encoder, source, part, batch, many):
+        for indices, result in _shard(fit, source, part, batch, common):
             done += len(indices)
             if isinstance(result, str):
                 yield Note(f"skipped {result}", warning=True)
@@ -112,66 +100,57 @@ def encode(
 
 
 def _shard(
-    encoder: Encoder, source: Source, part: slice, batch: int | None, many: set[tuple[int, ...]]
-) -> Iterator[tuple[list[int], Any]]:
+    fit: Callable[[Signal], Fit], source: Source, part: slice, batch: int | None, common: set[tuple[int, ...]]
+) -> Iterator[tuple[list[int], Fit | str]]:
     """Results of one shard, batch by batch, each of one shape; a file that cannot be read gives its reason instead."""
     groups: dict[tuple[int, ...], list[int]] = {}
     for index in range(part.start, part.stop):
         groups.setdefault(tuple(source.shapes[index].tolist()), []).append(index)
-    for shape, indices in groups.items():
-        size = _batch_size(shape, encoder.network, len(indices), batch)
-        batches = [indices[start : start + size] for start in range(0, len(indices), size)]
-        with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(_read, source, batches[0])
-            for number, chosen in enumerate(batches):
-                signals, problems = waiting.result()
-                if number + 1 < len(batches):
-                    waiting = pool.submit(_read, source, batches[number + 1])
-                for index, reason in problems:
-                    yield [index], reason
-                if signals:
-                    kept = [index for index, _ in signals]
-                    yield kept, _run(encoder, shape, [signal for _, signal in signals], len(chosen), shape in many)
+    batches = [
+        (indices[start : start + size], shape in common)
+        for shape, indices in groups.items()
+        for size in [_batch_size(shape, batch)]
+        for start in range(0, len(indices), size)
+    ]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(_read, source, batches[0][0])
+        for number, (_, exact) in enumerate(batches):
+            signals, problems = waiting.result()
+            if number + 1 < len(batches):
+                waiting = pool.submit(_read, source, batches[number + 1][0])
+            for index, reason in problems:
+                yield [index], reason
+            if signals:
+                yield list(signals), _fitted(fit, list(signals.values()), exact)
 
 
-def _run(encoder: Encoder, shape: tuple[int, ...], signals: list[Signal], batch: int, common: bool) -> Any:
-    """Fit one batch: points padded to a bucket, signals to a power of two, so that few programs are compiled."""
-    n = len(signals[0].features)
-    points = n if common else _bucket(n)
-    b = min(1 << (batch - 1).bit_length(), batch if common else 1 << 30)
-    features = np.zeros((b, points, signals[0].features.shape[1]), np.float32)
-    weights = np.zeros((b, points), np.float32)
+def _fitted(fit: Callable[[Signal], Fit], signals: list[Signal], exact: bool) -> Fit:
+    """Fit signals of one shape: their number padded to a power of two, and points to a bucket unless `exact`."""
+    n, c = signals[0].features.shape
+    points = n if exact else _bucket(n)
+    b = 1 << (len(signals) - 1).bit_length()
     coords = np.zeros((points, signals[0].coords.shape[1]), np.float32)
+    features, weights = np.zeros((b, points, c), np.float32), np.zeros((b, points), np.float32)
     coords[:n] = signals[0].coords
     for row, signal in enumerate(signals):
         features[row, :n], weights[row, :n] = signal.features, signal.weights
-    theta = encoder.network.theta
-    if shape not in encoder.prepared:
-        size = features.shape[2] * points * int(np.prod(encoder.network.decoder.latent_shape)) * 4
-        worth = common and size <= FIRST_STEP_BYTES
-        encoder.prepared[shape] = encoder.prepare(theta, jnp.asarray(coords)) if worth else None
-    fitted = encoder.fit(theta, Signal(coords, features, weights), first=encoder.prepared[shape])
+    fitted = fit(Signal(coords, features, weights))
     return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(signals)], fitted)
 
 
-def _read(source: Source, indices: list[int]) -> tuple[list[tuple[int, Signal]], list[tuple[int, str]]]:
-    signals, problems = [], []
+def _read(source: Source, indices: list[int]) -> tuple[dict[int, Signal], list[tuple[int, str]]]:
+    signals, problems = {}, []
     for index in indices:
         try:
-            signals.append((index, source[index]))
+            signals[index] = source[index]
         except DataError as error:
             problems.append((index, str(error)))
     return signals, problems
 
 
-def _preparer(network: Network) -> Callable:
-    return lambda theta, coords: first_step(network.decoder, theta, coords)
-
-
-def _many(shapes: np.ndarray) -> set[tuple[int, ...]]:
-    """Shapes that enough data have for a first step of their own to pay."""
+def _common(shapes: np.ndarray) -> set[tuple[int, ...]]:
     found, counts = np.unique(shapes, axis=0, return_counts=True)
-    return {tuple(shape.tolist()) for shape, count in zip(found, counts) if count >= FIRST_STEP_DATA}
+    return {tuple(shape.tolist()) for shape, count in zip(found, counts) if count >= COMMON}
 
 
 def _bucket(n: int) -> int:
@@ -182,15 +161,10 @@ def _bucket(n: int) -> int:
     return size
 
 
-def _batch_size(shape: tuple[int, ...], network: Network, count: int, asked: int | None) -> int:
-    values = int(np.prod(shape)) * 4
-    return max(1, min(asked or 64, count, BATCH_VALUES // values))
-
-
-def _native(options: Any) -> Any:
-    import dataclasses
-
-    return dataclasses.replace(options, resolution="")
+def _batch_size(shape: tuple[int, ...], asked: int | None) -> int:
+    """Data of `shape` worked on at once: a power of two, so that no batch is padded but the last."""
+    most = max(1, min(asked or BATCH, BATCH_VALUES // int(np.prod(shape))))
+    return 1 << (most.bit_length() - 1)
 
 
 def _psnr(errors: Sequence[float]) -> float:

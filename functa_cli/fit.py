@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from functa_cli import basenet, meta, store
+from functa_cli import basefile, basenet, meta
+from functa_cli.basefile import Base
 from functa_cli.config import Config, to_dict
 from functa_cli.decoder import Tree
 from functa_cli.errors import DataError
@@ -17,8 +18,8 @@ from functa_cli.events import Event, Note, Progress, Result
 from functa_cli.loader import Loader
 from functa_cli.modality import Source
 from functa_cli.signal import Signal
-from functa_cli.store import Base
-from functa_cli.train import Run, begin, from_arrays, to_arrays, train
+from functa_cli.train import begin, from_arrays, to_arrays, train
+from functa_cli.trees import fingerprint
 
 EVALUATED = 512  # held-out data that the final figure is measured on, at most
 SAMPLED = 256  # training data that the mean signal is made of, at most
@@ -68,11 +69,11 @@ def fit(
     heldout = partial(_error, encode, source, test_indices)
 
     request = _request(config, source, start_from)
-    if store.is_finished(out, request) and not overwrite:
+    if basefile.is_finished(out, request) and not overwrite:
         yield Note(f"{out} is already complete; nothing to do")
-        yield Result(_summary(out, store.read_base(out), config))
+        yield Result(_summary(out, basefile.read_base(out), config))
         return
-    saved = store.begin_base(out, request, overwrite=overwrite)
+    saved = basefile.begin_base(out, request, overwrite=overwrite)
     run, step = begin(outer.init(theta), config.outer), 0
     if saved is not None:
         arrays, step = saved
@@ -99,7 +100,7 @@ def fit(
             metrics["psnr_heldout"] = done.heldout
         yield Progress(done.step, config.outer.steps, "step", metrics)
         if done.checkpoint and done.step < config.outer.steps:
-            store.save_state(out, to_arrays(run), done.step)
+            basefile.save_state(out, to_arrays(run), done.step)
 
     theta = jax.tree.map(np.asarray, _result(run.state))
     error = heldout(theta, limit=EVALUATED)
@@ -112,8 +113,8 @@ def fit(
         "curve": [[int(row[0]), round(float(row[1]), 4), round(float(row[2]), 4)] for row in run.history],
     }
     part = {key: to_dict(config)[key] for key in ("field", "render", "inner")}
-    base = Base(theta, to_dict(config), modality, geometry, store.fingerprint(theta, part), info)
-    store.finish_base(out, base)
+    base = Base(theta, to_dict(config), modality, geometry, fingerprint(theta, part), info)
+    basefile.finish_base(out, base)
     for problem in loader.problems:
         yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
     yield Result(_summary(out, base, config))
@@ -193,8 +194,8 @@ def _request(config: Config, source: Source, start_from: Base | None) -> dict[st
 def _plan(config: Config, latent_shape: tuple[int, ...], trained_on: int, heldout: int) -> str:
     field, outer = config.field, config.outer
     return (
-        f"fitting {field.kind} width {field.width} depth {field.depth}, modulations {'x'.join(map(str, latent_shape))}, "
-        f"on {trained_on} data ({heldout} held out): {outer.steps} steps of batch {outer.batch}, recipe {outer.recipe}"
+        f"fitting {field.kind} of width {field.width}, depth {field.depth}, {'x'.join(map(str, latent_shape))} modulations, "
+        f"on {trained_on} data ({heldout} held out): {outer.steps} steps of {outer.batch}, recipe {outer.recipe}"
     )
 
 

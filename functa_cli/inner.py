@@ -23,7 +23,6 @@ from functa_cli.decoder import Decoder, Tree
 from functa_cli.signal import Signal
 from functa_cli.tiles import Plan, Tiles, cut, plan
 
-
 FIRST_VALUES = 1 << 20  # numbers in a tile of the shared Jacobian
 
 

@@ -109,7 +109,9 @@ def _optimizer(outer: OuterConfig) -> optax.GradientTransformation:
         """Muon for the matrices between hidden layers; Adam for biases and the output layer."""
         dimensions = optax.contrib.MuonDimensionNumbers()
         chosen = _labelled(theta, {"out": None}, dimensions)
-        return jax.tree.map(lambda leaf, own: own if leaf.ndim == 2 else None, theta, chosen, is_leaf=lambda x: x is None)
+        return jax.tree.map(
+            lambda leaf, own: own if leaf.ndim == 2 else None, theta, chosen, is_leaf=lambda x: x is None
+        )
 
     return optax.contrib.muon(schedule(outer), muon_weight_dimension_numbers=orthogonalised)
 

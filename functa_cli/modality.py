@@ -55,12 +55,12 @@ class Modality(NamedTuple):
     coord_dim: int  # k: channels of Signal.coords
     field_dim: int  # input channels of the field
     options: type[DataOptions]
-    preset: dict[str, Any]  # settings that differ from the defaults for this modality
+    preset: dict[str, Any]  # settings of fit that differ from the defaults for this modality
     accepts: Callable[[Path], str | None]  # why a path is of this modality ("3 .png files"), or None
     open: Callable[..., Source]  # open(path, options, *, seed, geometry=None) -> Source
     query: Callable[..., np.ndarray]  # query(geometry, shape) -> coords [n, k]
     assemble: Callable[..., np.ndarray]  # assemble(geometry, features [n, c], shape) -> array as users know it
-    write: Callable[..., list[Path]]  # write(folder, id, array, geometry) -> files written
+    names: Callable[[list[str]], list[str]]  # ids -> names of the files that data are written to
+    write: Callable[[Path, np.ndarray], None]  # write one assembled array to one file
     parse_resolution: Callable[[str], tuple[int, ...]]  # "256" -> (256, 256)
-    sheet: Callable[..., None]  # sheet(path, rows, geometry): rows of (original or None, reconstruction) arrays
-    metric: str  # name in metrics.py
+    sheet: Callable[..., None]  # sheet(path, [(original or None, reconstruction), ...], geometry)

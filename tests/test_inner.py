@@ -28,7 +28,9 @@ def test_inner_loop_equals_the_scalar_oracle():
     batch = pictures(1, (3, 4), hidden=0.3)
     ours = fit_modulations(decode, theta, batch, steps=2, rate=0.05).phi[0]
     field = jax.tree.map(np.asarray, theta["field"])
-    coords, features, weights = (np.asarray(part, float) for part in (batch.coords, batch.features[0], batch.weights[0]))
+    coords, features, weights = (
+        np.asarray(part, float) for part in (batch.coords, batch.features[0], batch.weights[0])
+    )
     slow = inner_loops(field, options.w0, options.depth, coords, features, weights, 2, 0.05)
     np.testing.assert_allclose(ours, slow, atol=2e-6)
 

@@ -1,84 +1,68 @@
-"""The `functa` command: a verb's file is imported when that verb is run, and JAX only after its flags are checked."""
+"""The `functa` command: a lazy group, so that help and completion load neither JAX nor any command."""
 
 import importlib
-import os
-from typing import NoReturn
+import sys
 
 import click
 
 from functa_cli import __version__
 
 VERBS = {
-    "fit": "Learn a base network from data.",
-    "encode": "Turn data into a functaset: modulations of a base network.",
-    "decode": "Turn a functaset back into files, at any resolution.",
+    "fit": "Meta-learn a base network on your data.",
+    "encode": "Turn data into a functaset: one vector of modulations each.",
+    "decode": "Turn a functaset back into data, at any resolution.",
 }
+
 EPILOG = """\b
-Start here:
-  functa fit photos --modality image --resolution 64
-  functa encode photos photos.zarr
-  functa decode photos.zarr out --resolution 256
+Begin with:
+  functa fit --modality image photos/         makes base.zarr
+  functa encode photos/ photos.zarr           uses it
+  functa decode photos.zarr out/ --resolution 256
 
 \b
-Shell completion (bash, zsh, fish):
-  eval "$(_FUNCTA_COMPLETE=bash_source functa)"     in ~/.bashrc
-  eval "$(_FUNCTA_COMPLETE=zsh_source functa)"      in ~/.zshrc
-  _FUNCTA_COMPLETE=fish_source functa | source      in config.fish
+Completion of commands and options, in bash (zsh and fish alike):
+  eval "$(_FUNCTA_COMPLETE=bash_source functa)"
 
-Every option can also be set in the environment: --latent-dim of fit is FUNCTA_FIT_LATENT_DIM. A flag wins over
-the environment, that over --set, that over the file of --config, that over the default.
+Every option can be set by the environment: FUNCTA_ENCODE_STEPS=10 is --steps 10 of encode.
 """
 
 
-class Verbs(click.Group):
-    """A group that knows its verbs by name alone, and ends each with one line and an exit code."""
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run or asked for help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of the verbs, in the order that they are used in."""
+        """Names of the commands, in the order of a pipeline."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a verb, imported now."""
-        return importlib.import_module(f"functa_cli.cli.{cmd_name}").command if cmd_name in VERBS else None
+        """Command by name; None where there is none."""
+        if cmd_name not in VERBS:
+            return None
+        return importlib.import_module(f"functa_cli.cli.{cmd_name}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the listing without importing any of them."""
+        """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
-    def invoke(self, ctx: click.Context) -> None:
-        """Run a verb; whatever it raises becomes an exit code, see `exits`."""
-        try:
-            super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit):
-            raise
-        except BaseException as error:
-            from functa_cli.cli import exits, options
 
-            ctx.exit(exits.report(error, ctx.ensure_object(options.Output).verbose))
+@click.command(cls=LazyGroup, epilog=EPILOG, context_settings={"auto_envvar_prefix": "FUNCTA"})
+@click.version_option(__version__, prog_name="functa")
+def functa() -> None:
+    """Turn arrays into functasets and back.
 
-
-@click.command(
-    cls=Verbs,
-    epilog=EPILOG,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "max_content_width": 110,
-        "auto_envvar_prefix": "FUNCTA",
-    },
-)
-@click.version_option(__version__, message="functa %(version)s", allow_from_autoenv=False)
-def group() -> None:
-    """Turn arrays into functasets: one small vector of modulations for each datum.
-
-    Method: "From data to functa" (Dupont, Kim et al., ICML 2022).
+    A functaset holds one small vector, the modulations, for every datum. With the base network beside them in the
+    same Zarr store, they are a continuous function that can be sampled at any resolution.
     """
 
 
-def main() -> NoReturn:
-    """Run the command line. Exit codes: 0, 1 a problem, 2 wrong usage, 130 Ctrl-C, 143 terminated."""
-    if "_FUNCTA_COMPLETE" not in os.environ:
-        from functa_cli.cli import exits
-
-        exits.on_terminate()
-    group(prog_name="functa")
+def main() -> None:
+    """Run the command line; exits 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated."""
+    try:
+        code = functa(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)

@@ -28,7 +28,7 @@ class Bar:
 
     def note(self, event: events.Note) -> None:
         """Print a note above the bar; warnings in yellow."""
-        text = " ".join(f"{self.output.stamp()}{event.text}".splitlines())
+        text = " ".join(f"{self.output.stamp()}{'warning: ' if event.warning else ''}{event.text}".splitlines())
         self.console.print(Text(text, style="yellow" if event.warning else ""), soft_wrap=True)
 
     def progress(self, event: events.Progress) -> None:

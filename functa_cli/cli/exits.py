@@ -1,10 +1,10 @@
 """How a run ends when it does not end well: one line on stderr that says what to do, and an exit code."""
 
+import contextlib
 import errno
 import os
 import signal
 import sys
-import traceback
 from types import FrameType
 
 import click
@@ -45,6 +45,8 @@ def report(error: BaseException, verbose: int = 0) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
     if verbose >= 2:
+        import traceback
+
         traceback.print_exception(error)
     say(_sentence(error), "error:")
     return 1
@@ -55,10 +57,8 @@ def say(text: str, head: str = "", colour: str = "red") -> None:
     line = " ".join(text.splitlines())
     if head:
         line = f"{click.style(head, fg=colour, bold=True) if coloured() else head} {line}"
-    try:
+    with contextlib.suppress(OSError):  # nobody may be left to read it, and the exit code says the rest
         click.echo(line, err=True)
-    except OSError:
-        pass  # nobody is left to read it, and the exit code says the rest
 
 
 def coloured() -> bool:
@@ -81,7 +81,9 @@ def _sentence(error: BaseException) -> str:
         if error.errno in FULL:
             return f"no space left on the disk{where}; free some, then {AGAIN}"
         if error.errno in DENIED:
-            return f"no permission to read or write{where} ({error.strerror}); choose another place or change its rights"
+            return (
+                f"no permission to read or write{where} ({error.strerror}); choose another place or change its rights"
+            )
         return f"the system says {error.strerror!r}{where}"
     what = f"{type(error).__name__}: {error}".removesuffix(": ")
     return f"unexpected {what}; run again with -vv for the traceback, and please report it"

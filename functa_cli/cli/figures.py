@@ -54,10 +54,10 @@ class Pace:
         seconds, units = now - self.seen[0][0], event.done - self.seen[0][1]
         if seconds <= 0 or units <= 0:
             return ""
-        left = duration((event.total - event.done) * seconds / units)
-        return f"{rate(units / seconds, event.unit)}, {left} left" if event.done < event.total else rate(
-            units / seconds, event.unit
-        )
+        speed = rate(units / seconds, event.unit)
+        if event.done >= event.total:
+            return speed
+        return f"{speed}, {duration((event.total - event.done) * seconds / units)} left"
 
 
 def rate(per_second: float, unit: str) -> str:
@@ -86,8 +86,10 @@ def plural(unit: str) -> str:
 
 def metrics(values: Mapping[str, float]) -> list[str]:
     """Return such as ["PSNR 24.1 dB", "PSNR heldout 23.0 dB"]."""
-    return [f"{_label(key)} {value:.1f} dB" if _is_psnr(key) else f"{_label(key)} {value:.4g}"
-            for key, value in values.items()]
+    return [
+        f"{_label(key)} {value:.1f} dB" if _is_psnr(key) else f"{_label(key)} {value:.4g}"
+        for key, value in values.items()
+    ]
 
 
 def summary(values: Mapping[str, Any]) -> str:

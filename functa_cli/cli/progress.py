@@ -1,167 +1,158 @@
-"""Shows the events of a running verb: progress and notes on stderr, and nothing but the result on stdout."""
+"""Events on the screen: a bar on a terminal, plain lines where stderr is a file, JSON lines on stdout for pipelines."""
 
-import contextlib
 import json
 import math
 import os
 import sys
 import time
-import warnings
-from collections.abc import Generator, Iterator
-from typing import Any, Protocol, TextIO
+from types import TracebackType
+from typing import Any, TextIO
 
-from functa_cli.cli import exits
-from functa_cli.cli.figures import Pace, Throttle, count, duration, metrics, summary
-from functa_cli.cli.options import Output
 from functa_cli.events import Event, Note, Progress, Result
 
-
-class View(Protocol):
-    """How events of one kind of output are shown."""
-
-    def note(self, event: Note) -> None:
-        """Show a sentence."""
-
-    def progress(self, event: Progress) -> None:
-        """Show how far the job is."""
-
-    def close(self) -> None:
-        """Show what was held back; the job has ended, well or not."""
+PLAIN_EVERY = 5.0  # seconds between lines where there is no terminal
+JSON_EVERY = 1.0
+UNITS = {"psnr": "PSNR {:.2f} dB", "psnr_heldout": "held out {:.2f} dB"}
 
 
-def show(events: Iterator[Event], output: Output) -> None:
-    """Run a verb to its end. Whatever stops it, its generator is closed before the exception goes on."""
-    if output.quiet:
-        warnings.simplefilter("ignore")
-    with clean_stdout() as out, contextlib.ExitStack() as stack:
-        if isinstance(events, Generator):
-            stack.callback(events.close)
-        view = _view(output, out)
-        stack.callback(view.close)
-        for event in events:
-            if isinstance(event, Note):
-                view.note(event)
-            elif isinstance(event, Progress):
-                view.progress(event)
-            else:
-                view.close()
-                _result(event, output, out)
-        if output.verbose and not output.json:
-            exits.say(f"took {duration(time.monotonic() - output.since)}")
+class Screen:
+    """Shows events; nothing but the result goes to stdout, or all events as JSON."""
+
+    def __init__(self, *, as_json: bool, quiet: bool):
+        self.as_json, self.quiet = as_json, quiet
+        self.terminal = sys.stderr.isatty()
+        self.last, self.begun, self.first = -math.inf, 0.0, 0
+        self.kept: dict[str, float] = {}
+        self.bar: Any = None
+        self.task: Any = None
+        self.out: TextIO = sys.stdout
+
+    def __enter__(self) -> "Screen":
+        if self.as_json:
+            # Libraries below may write to file descriptor 1; what they write goes to stderr.
+            sys.stdout.flush()
+            with_real = os.dup(1)
+            os.dup2(2, 1)
+            self.out = os.fdopen(with_real, "w")
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+        if self.as_json:
+            self.out.flush()
+            os.dup2(self.out.fileno(), 1)
+            self.out.close()
+            self.out = sys.stdout
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, Note):
+            self._note(event)
+        elif isinstance(event, Progress):
+            self._progress(event)
+        else:
+            self._result(event)
+
+    def line(self, text: str) -> None:
+        """A line on stderr, even when quiet."""
+        print(text, file=sys.stderr, flush=True)
+
+    def error(self, text: str) -> None:
+        """One line that says what went wrong."""
+        text = " ".join(text.split())
+        self.line(f"\x1b[31merror:\x1b[0m {text}" if self._coloured() else f"error: {text}")
+
+    def _note(self, note: Note) -> None:
+        if self.as_json:
+            self._json({"event": "note", "text": note.text, "warning": note.warning})
+        if self.quiet:
+            return
+        text = f"warning: {note.text}" if note.warning else note.text
+        text = "\\n".join(text.splitlines())
+        if self.bar is not None:
+            from rich.text import Text
+
+            self.bar.console.print(Text(text, style="yellow" if note.warning else ""), soft_wrap=True)
+        else:
+            self.line(f"\x1b[33m{text}\x1b[0m" if note.warning and self._coloured() else text)
+
+    def _progress(self, event: Progress) -> None:
+        now = time.monotonic()
+        if not self.begun:
+            self.begun, self.first = now, event.done
+        self.kept.update(event.metrics)
+        last = event.done >= event.total
+        if self.as_json and (last or now - self.last >= JSON_EVERY):
+            self.last = now
+            metrics = {key: _number(value) for key, value in event.metrics.items()}
+            seconds = round(now - self.begun, 3)
+            about = {"done": event.done, "total": event.total, "unit": event.unit, "seconds": seconds}
+            self._json({"event": "progress", **about, **metrics})
+        if self.quiet or self.as_json:
+            return
+        if self.terminal:
+            self._draw(event)
+        elif last or now - self.last >= PLAIN_EVERY:
+            self.last = now
+            self.line(f"{event.done}/{event.total} {event.unit}s {self._figures(event, now)}".rstrip())
+
+    def _draw(self, event: Progress) -> None:
+        if self.bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            columns = (
+                BarColumn(),
+                TextColumn("{task.completed}/{task.total} {task.description}"),
+                TimeRemainingColumn(),
+            )
+            self.bar = Bar(*columns, console=Console(stderr=True), transient=False)
+            self.task = self.bar.add_task("", total=event.total, completed=event.done)
+            self.bar.start()
+        words = f"{event.unit}s {self._figures(event, time.monotonic())}"
+        self.bar.update(self.task, completed=event.done, description=words)
+
+    def _figures(self, event: Progress, now: float) -> str:
+        parts = [UNITS.get(key, key + " {:.4g}").format(value) for key, value in self.kept.items()]
+        elapsed, done = now - self.begun, event.done - self.first
+        if elapsed > 0 and done > 0:
+            parts.append(f"{done / elapsed:.1f} {event.unit}s/s")
+            if not self.terminal and event.done < event.total:
+                parts.append(f"{_clock((event.total - event.done) * elapsed / done)} left")
+        return " ".join(parts)
+
+    def _result(self, result: Result) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+        if self.as_json:
+            self._json({"event": "result", **{key: _number(value) for key, value in result.values.items()}})
+            return
+        width = max(len(key) for key in result.values)
+        for key, value in result.values.items():
+            print(f"{key.ljust(width)}  {_text(value)}", file=self.out)
+        self.out.flush()
+
+    def _json(self, value: dict[str, Any]) -> None:
+        print(json.dumps(value), file=self.out, flush=True)
+
+    def _coloured(self) -> bool:
+        return self.terminal and "NO_COLOR" not in os.environ
 
 
-@contextlib.contextmanager
-def clean_stdout() -> Iterator[TextIO]:
-    """Yield the real stdout; meanwhile whatever else is printed there, by C++ libraries too, goes to stderr."""
-    if sys.stdout is None:  # closed by whoever started us
-        with open(os.devnull, "w") as nowhere:
-            yield nowhere
-        return
-    sys.stdout.flush()
-    real = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        with open(os.dup(real), "w", encoding="utf-8", errors="backslashreplace") as out:
-            yield out
-    finally:
-        sys.stdout.flush()
-        os.dup2(real, 1)
-        os.close(real)
+def _number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-class Silence:
-    """-q: errors and the result only."""
-
-    def note(self, event: Note) -> None:
-        """Show nothing."""
-
-    def progress(self, event: Progress) -> None:
-        """Show nothing."""
-
-    def close(self) -> None:
-        """Nothing is held back."""
-
-
-class JsonLines:
-    """--json: every event is one object on a line of stdout; progress about once a second."""
-
-    def __init__(self, out: TextIO):
-        self.out = out
-        self.throttle = Throttle(1.0)
-
-    def note(self, event: Note) -> None:
-        """Write a note after the progress that came before it."""
-        self.close()
-        write_json(self.out, "note", event._asdict())
-
-    def progress(self, event: Progress) -> None:
-        """Write progress if it is time."""
-        for due in self.throttle.offer(event):
-            write_json(self.out, "progress", due._asdict())
-
-    def close(self) -> None:
-        """Write the last progress."""
-        for due in self.throttle.rest():
-            write_json(self.out, "progress", due._asdict())
-
-
-class Lines:
-    """No terminal: plain lines on stderr, progress at most every five seconds and at the end."""
-
-    def __init__(self, output: Output):
-        self.output, self.throttle, self.pace = output, Throttle(5.0), Pace()
-
-    def note(self, event: Note) -> None:
-        """Print a note."""
-        exits.say(self.output.stamp() + event.text, "warning:" if event.warning else "", "yellow")
-
-    def progress(self, event: Progress) -> None:
-        """Print progress if it is time."""
-        for due in self.throttle.offer(event):
-            self._print(due)
-
-    def close(self) -> None:
-        """Print the last progress."""
-        for due in self.throttle.rest():
-            self._print(due)
-
-    def _print(self, event: Progress) -> None:
-        figures = [count(event), *metrics(event.metrics), self.pace.at(event)]
-        exits.say(self.output.stamp() + ", ".join(filter(None, figures)))
-
-
-def write_json(out: TextIO, kind: str, values: dict[str, Any]) -> None:
-    """Write one object on one line; numbers that JSON does not have become null."""
-    print(json.dumps({"event": kind, **_plain(values)}, allow_nan=False), file=out, flush=True)
-
-
-def _view(output: Output, out: TextIO) -> View:
-    if output.quiet:
-        return Silence()
-    if output.json:
-        return JsonLines(out)
-    if not exits.terminal():
-        return Lines(output)
-    from functa_cli.cli.bar import Bar  # rich: only where it is seen
-
-    return Bar(output)
-
-
-def _result(event: Result, output: Output, out: TextIO) -> None:
-    if output.json:
-        write_json(out, "result", {"values": event.values})
-    else:
-        print(summary(_plain(event.values)), file=out, flush=True)
-
-
-def _plain(value: Any) -> Any:
-    """JSON-able twin of `value`: NumPy scalars and arrays become Python's, paths text, NaN and infinity None."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (str, int)):
-        return value
-    return _plain(value.tolist()) if hasattr(value, "tolist") else str(value)
+        return " ".join(map(str, value))
+    return "-" if value is None else str(value)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"

@@ -1,0 +1,122 @@
+"""A folder of files as a data set: names, class folders as labels, and the split into training and test data."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from functa_cli.errors import ConfigError, DataError
+
+SPLIT_FOLDERS = {"train": "train", "test": "test", "val": "test", "valid": "test", "validation": "test"}
+
+
+class Listing(NamedTuple):
+    """Files of a data set, sorted by name."""
+
+    root: Path
+    files: list[Path]  # where to read them
+    names: list[PurePosixPath]  # relative to the root
+    others: int  # files that were passed over
+
+
+def listing(path: Path, suffixes: Sequence[str], *, most: int | None = None) -> Listing:
+    """Files below `path` whose suffix is one of `suffixes` (lower case), in the order of their names; or one such file.
+
+    Hidden files are passed over; links to folders are followed, each real folder once. `most`: stop after that many.
+
+    Raises:
+        DataError: nothing there, or it may not be read.
+    """
+    if not path.exists():
+        raise DataError(f"{str(path)!r} does not exist; expected a file or a folder of {', '.join(suffixes)} files")
+    if path.is_file():
+        return Listing(path.parent, [path], [PurePosixPath(path.name)], 0)
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise DataError(f"{str(path)!r} may not be read (permission denied)")
+    found: list[tuple[PurePosixPath, Path]] = []
+    others, seen = 0, {os.path.realpath(path)}
+    for folder, inside, files in os.walk(path, followlinks=True):
+        real = [(name, os.path.realpath(os.path.join(folder, name))) for name in sorted(inside)]
+        inside[:] = [name for name, target in real if not name.startswith(".") and target not in seen]
+        seen.update(target for _, target in real)
+        for name in files:
+            file = Path(folder, name)
+            if name.startswith("."):
+                continue
+            if file.suffix.lower() in suffixes:
+                found.append((PurePosixPath(file.relative_to(path).as_posix()), file))
+            else:
+                others += 1
+        if most is not None and len(found) + others >= most:
+            break
+    found.sort(key=lambda pair: str(pair[0]))
+    return Listing(path, [file for _, file in found], [name for name, _ in found], others)
+
+
+def safe_id(name: PurePosixPath) -> str:
+    """Name of a file as text that any store can hold: undecodable bytes become escapes."""
+    return str(name).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def labels(names: Sequence[PurePosixPath]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Label of each file (int32 [files], -1 = none) and the names of the classes: the first folders, past train/ or test/."""
+    parts = [_past_split(name) for name in names]
+    classes = tuple(sorted({part[0] for part in parts if len(part) > 1}))
+    place = {name: number for number, name in enumerate(classes)}
+    return np.array([place[part[0]] if len(part) > 1 else -1 for part in parts], np.int32), classes
+
+
+def splits(names: Sequence[PurePosixPath], ids: Sequence[str], rule: str, seed: int) -> list[str]:
+    """ "train" or "test" for each file.
+
+    `rule`: "auto" follows train/ and test/ folders and else holds out a tenth; "0.2" holds out that share; "none" nothing.
+    A share is drawn by the hash of seed and id, so it does not depend on the order of the files.
+
+    Raises:
+        ConfigError: another rule.
+    """
+    folders = [SPLIT_FOLDERS.get(name.parts[0].lower()) if len(name.parts) > 1 else None for name in names]
+    if rule == "auto" and {"train", "test"} <= set(folders):
+        return [folder or "train" for folder in folders]
+    if rule == "none":
+        return ["train"] * len(ids)
+    try:
+        share = 0.1 if rule == "auto" else float(rule)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share < 1.0:
+        raise ConfigError(f"a split is auto, none, or a share in [0, 1) such as 0.1; found {rule!r}")
+    return seeded_share(ids, share, seed)
+
+
+def seeded_share(ids: Sequence[str], share: float, seed: int) -> list[str]:
+    """ "test" for the `share` of `ids` whose hashes with `seed` come first, "train" for the others; never all "test"."""
+    ranked = sorted(ids, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+    test = set(ranked[: min(round(share * len(ids)), len(ids) - 1)])
+    return ["test" if name in test else "train" for name in ids]
+
+
+def file_names(ids: Iterable[str], suffix: str) -> list[str]:
+    """Names of the files that data are written to: the id with its suffix replaced, or added to where two would collide.
+
+    Raises:
+        DataError: an id that would leave the folder.
+    """
+    ids = list(ids)
+    short = [str(PurePosixPath(name).with_suffix(suffix)) if PurePosixPath(name).name else name for name in ids]
+    taken = Counter(short)
+    names = [one if taken[one] == 1 else name + suffix for name, one in zip(ids, short)]
+    for name in names:
+        parts = PurePosixPath(name.replace("\\", "/")).parts
+        if not parts or name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
+            raise DataError(f"the id {name!r} would be written outside of the folder; refusing")
+    return names
+
+
+def _past_split(name: PurePosixPath) -> tuple[str, ...]:
+    parts = name.parts
+    return parts[1:] if len(parts) > 1 and parts[0].lower() in SPLIT_FOLDERS else parts

@@ -1,0 +1,167 @@
+"""Images: a folder of pictures, each a signal of pixel values at (row, column) cell centres in [0, 1]."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from functa_cli.coords import grid
+from functa_cli.errors import ConfigError, DataError
+from functa_cli.folder import file_names, labels, listing, safe_id, splits
+from functa_cli.modality import DataOptions, Modality, Problem
+from functa_cli.pictures import SUFFIXES, parse_colour, parse_size, read, read_header
+from functa_cli.sheets import contact_sheet
+from functa_cli.signal import Signal
+
+
+@dataclass(frozen=True)
+class Options(DataOptions):
+    """Settings of image data."""
+
+    channels: int = 0  # 1 gray, 3 RGB; 0: gray if every picture is gray, else RGB
+    background: str = "white"  # what alpha is blended over
+
+
+class ImageSource:
+    """Pictures of a folder; headers are read at once, pixels when asked for."""
+
+    def __init__(self, path: str | Path, options: Options, *, seed: int = 0, geometry: dict[str, Any] | None = None):
+        if geometry is not None:
+            options = replace(options, channels=geometry["channels"], background=geometry["background"])
+        if options.channels not in (0, 1, 3):
+            raise ConfigError(f"data.channels is 0 (as the pictures are), 1 or 3; found {options.channels}")
+        parse_colour(options.background)
+        self.size = parse_size(options.resolution) if options.resolution else None
+        found = listing(Path(path), SUFFIXES)
+        self.problems: list[Problem] = []
+        names, self.files, headers = [], [], []
+        for name, file in zip(found.names, found.files):
+            try:
+                headers.append(read_header(file))
+            except DataError as error:
+                self.problems.append(Problem(safe_id(name), str(error)))
+            else:
+                names.append(name)
+                self.files.append(file)
+            if options.limit and len(names) == options.limit:
+                break
+        if not names:
+            seen = f"{len(found.names)} unreadable pictures" if found.names else f"{found.others} files, none a picture"
+            first = f"; {self.problems[0].path} {self.problems[0].reason}" if self.problems else ""
+            raise DataError(f"{str(path)!r} holds {seen}{first}; expected {', '.join(SUFFIXES)} files")
+        self.ids = [safe_id(name) for name in names]
+        self.labels, self.classes = labels(names)
+        self.split = splits(names, self.ids, options.split, seed)
+        native = [header.shape for header in headers]
+        self.shapes = np.array([self.size or shape for shape in native], np.int32)
+        gray = sum(header.gray for header in headers)
+        self.channels = options.channels or (1 if gray == len(headers) else 3)
+        self.background = options.background
+        same = len({tuple(shape) for shape in self.shapes.tolist()}) == 1
+        self.geometry = {
+            "channels": self.channels,
+            "background": self.background,
+            "shape": self.shapes[0].tolist() if same else None,
+        }
+        self.found = _sentence(self, native, gray)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Signal:
+        try:
+            values = read(self.files[index], self.channels, self.background, self.size)
+        except DataError as error:
+            raise DataError(f"{self.ids[index]} {error}") from None
+        except OSError as error:
+            raise DataError(f"{self.ids[index]} cannot be read: {error.strerror or error}") from None
+        shape = values.shape[:2]
+        if shape != tuple(self.shapes[index]):
+            raise DataError(f"{self.ids[index]} is {_by(shape)}, its header said {_by(self.shapes[index])}")
+        return Signal(_grid(shape), values.reshape(-1, self.channels), np.ones(shape[0] * shape[1], np.float32))
+
+
+def accepts(path: Path) -> str | None:
+    """Why a path is image data, such as "40 .png files"; looks at 1,000 files at most."""
+    if path.is_file():
+        return f"a {path.suffix.lower()} file" if path.suffix.lower() in SUFFIXES else None
+    found = listing(path, SUFFIXES, most=1000)
+    if not found.names:
+        return None
+    kinds = [name.suffix.lower() for name in found.names]
+    common = max(sorted(set(kinds)), key=kinds.count)
+    return f"{kinds.count(common)}{'+' if len(kinds) >= 1000 else ''} {common} files"
+
+
+def query(geometry: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+    """Coordinates [rows * columns, 2] of a grid of `shape`."""
+    return _grid(tuple(shape))
+
+
+def assemble(geometry: dict[str, Any], features: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Picture uint8 [rows, columns] or [rows, columns, 3] from features [n, c] in [0, 1]; values outside are clipped."""
+    values = np.rint(np.clip(np.nan_to_num(features), 0.0, 1.0) * 255.0).astype(np.uint8)
+    return values.reshape(*shape) if geometry["channels"] == 1 else values.reshape(*shape, 3)
+
+
+def write(path: Path, array: np.ndarray) -> None:
+    """Write a picture as PNG."""
+    Image.fromarray(array).save(path, format="PNG")
+
+
+def names(ids: list[str]) -> list[str]:
+    """File name of each datum."""
+    return file_names(ids, ".png")
+
+
+def example(folder: Path) -> None:
+    """Write six pictures of 8 x 8 pixels in two classes."""
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        path = folder / ("round" if number % 2 else "square") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+
+
+MODALITY = Modality(
+    coord_dim=2,
+    field_dim=2,
+    options=Options,
+    preset={"data": {"resolution": "64"}},
+    accepts=accepts,
+    open=ImageSource,
+    query=query,
+    assemble=assemble,
+    names=names,
+    write=write,
+    parse_resolution=parse_size,
+    sheet=contact_sheet,
+)
+
+
+@lru_cache(maxsize=64)
+def _grid(shape: tuple[int, ...]) -> np.ndarray:
+    return grid(shape)
+
+
+def _by(shape: Any) -> str:
+    return "x".join(str(int(size)) for size in shape)
+
+
+def _sentence(source: ImageSource, native: list[tuple[int, int]], gray: int) -> str:
+    sizes = sorted(set(native), key=lambda shape: shape[0] * shape[1])
+    size = _by(sizes[0]) if len(sizes) == 1 else f"of {len(sizes)} sizes ({_by(sizes[0])} to {_by(sizes[-1])})"
+    colour = "RGB" if source.channels == 3 else "gray"
+    if source.channels == 3 and gray:
+        colour += f" ({gray} gray ones repeated)"
+    elif source.channels == 1 and gray < len(native):
+        colour += f" ({len(native) - gray} colour ones as luma)"
+    classes = f" in {len(source.classes)} classes" if source.classes else ""
+    test = source.split.count("test")
+    resized = ""
+    if source.size and sizes != [source.size]:
+        resized = f"; each centre-cropped and resized to {_by(source.size)} (Lanczos)"
+    return f"found {len(native)} images {size} {colour}{classes}, {test} test{resized}"

@@ -1,0 +1,155 @@
+"""One picture file as an array in [0, 1]: every colour mode that cameras and scanners write, or a reason why not."""
+
+import re
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
+
+from functa_cli.errors import ConfigError, DataError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)  # pixels; Pillow's own limit against decompression bombs
+GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
+ROTATED = (5, 6, 7, 8)  # EXIF orientations that swap rows and columns
+
+
+class Header(NamedTuple):
+    """What a picture file says before it is decoded."""
+
+    shape: tuple[int, int]  # rows, columns as shown, after the EXIF rotation
+    gray: bool
+
+
+def read_header(path: Path) -> Header:
+    """Size and kind of a picture; decodes nothing.
+
+    Raises:
+        DataError: not a picture, too large, or more than one; the text is the reason alone.
+    """
+    with _opened(path) as image:
+        return _header(image)
+
+
+def read(path: Path, channels: int, background: str, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Picture as float32 [rows, columns, channels] in [0, 1], rotated as its EXIF tag says.
+
+    `channels`: 1 (colour becomes luma) or 3 (gray is repeated). Alpha is blended over `background`, a colour name or
+    #rrggbb. `size`: (rows, columns) to crop centrally to that aspect and resample to (Lanczos).
+
+    Raises:
+        DataError: the file cannot be decoded whole; the text is the reason alone.
+    """
+    with _opened(path) as image:
+        _header(image)
+        if image.format == "PNG":
+            _verify(path)
+        if size is not None and image.format == "JPEG" and image.getexif().get(0x0112, 1) not in ROTATED:
+            image.draft(None, (2 * size[1], 2 * size[0]))
+        try:
+            image.load()
+        except (OSError, SyntaxError, ValueError, MemoryError, EOFError) as error:
+            raise DataError(f"cannot be decoded: {error}") from None
+        image = ImageOps.exif_transpose(image)
+        values = _deep(image) if image.mode[0] in "IF" else _flat(image, background, channels)
+    if size is not None:
+        values = _resampled(values, size)
+    if values.shape[2] == channels:
+        return values
+    if channels == 3:
+        return np.repeat(values, 3, axis=2)
+    return values @ np.array([[0.299], [0.587], [0.114]], np.float32)
+
+
+def parse_colour(text: str) -> tuple[int, int, int]:
+    """`"white"` or `"#ffffff"` as (255, 255, 255). Raises ConfigError for anything else."""
+    try:
+        return ImageColor.getrgb(text)[:3]
+    except ValueError:
+        raise ConfigError(f"data.background is a colour such as white or #rrggbb; found {text!r}") from None
+
+
+def parse_size(text: str) -> tuple[int, ...]:
+    """`"256"` as (256, 256) and `"361x720"` as (361, 720): rows x columns. Raises ConfigError for anything else."""
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip())
+    size = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if min(size) < 1 or size[0] * size[1] > LARGEST:
+        raise ConfigError(f"a resolution is R or ROWSxCOLUMNS, such as 256 or 361x720; found {text!r}")
+    return size
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Image.open(path)
+    except UnidentifiedImageError:
+        size = path.stat().st_size
+        raise DataError("is empty (0 bytes)" if size == 0 else "is not a picture, whatever its name says") from None
+    except Image.DecompressionBombError:
+        raise DataError(f"claims more than {LARGEST:,} pixels") from None
+    except PermissionError:
+        raise DataError("may not be read (permission denied)") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"cannot be opened: {error}") from None
+
+
+def _verify(path: Path) -> None:
+    """Check the sums of a PNG: its decoder can return black for a damaged one."""
+    with _opened(path) as image:
+        try:
+            image.verify()
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DataError(f"is damaged: {error}") from None
+
+
+def _header(image: Image.Image) -> Header:
+    width, height = image.size
+    if width * height > LARGEST:
+        raise DataError(f"claims {width} x {height} pixels, more than {LARGEST:,}")
+    frames = getattr(image, "n_frames", 1)
+    if frames != 1:
+        raise DataError(f"holds {frames} frames; expected one picture")
+    try:
+        rotated = image.getexif().get(0x0112, 1) in ROTATED
+    except (OSError, SyntaxError, ValueError):
+        rotated = False
+    return Header((width, height) if rotated else (height, width), image.mode in GRAY_MODES)
+
+
+def _deep(image: Image.Image) -> np.ndarray:
+    """16-bit, 32-bit and float gray: [rows, columns, 1]."""
+    values = np.asarray(image)
+    if image.mode == "F":
+        if not (np.all(np.isfinite(values)) and values.min() >= 0 and values.max() <= 1):
+            raise DataError(f"holds numbers from {values.min()} to {values.max()}; expected all in [0, 1]")
+        return values.astype(np.float32)[..., None]
+    if values.min() < 0 or values.max() > 65535:
+        raise DataError(f"holds integers from {values.min()} to {values.max()}; expected 16 bits, 0 to 65535")
+    return (values.astype(np.float32) / 65535.0)[..., None]
+
+
+def _flat(image: Image.Image, background: str, channels: int) -> np.ndarray:
+    """8-bit and 1-bit pictures: [rows, columns, 1 or 3], alpha blended."""
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, (*parse_colour(background), 255))
+        image = Image.alpha_composite(ground, image).convert("RGB")
+    gray = image.mode in GRAY_MODES or channels == 1
+    values = np.asarray(image.convert("L" if gray else "RGB"), np.float32) / 255.0
+    return values[..., None] if gray else values
+
+
+def _resampled(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    rows, columns = values.shape[:2]
+    scale = min(rows / size[0], columns / size[1])
+    high, wide = scale * size[0], scale * size[1]
+    top, left = (rows - high) / 2, (columns - wide) / 2
+    box = (left, top, left + wide, top + high)
+    planes = [
+        np.asarray(Image.fromarray(values[..., c]).resize((size[1], size[0]), Image.Resampling.LANCZOS, box=box))
+        for c in range(values.shape[2])
+    ]
+    return np.clip(np.stack(planes, axis=-1), 0.0, 1.0)
