@@ -324,7 +324,7 @@ def test_strict_shows_the_result_and_then_fails(stub, capfd):
 def test_signals_close_the_verb_and_say_how_to_go_on(number, code, word, where):
     body = {
         "inside": "print('ready', flush=True, file=sys.stderr)\ntime.sleep(20)",
-        "outside": f"import os\nyield Progress(1, 3, 'step', {{}})\nos.kill(os.getpid(), {int(number)})\nyield Note('b')",
+        "outside": f"yield Progress(1, 3, 'step', {{}})\nimport os; os.kill(os.getpid(), {number:d})\nyield Note('b')",
     }[where]
     with child(body) as process:
         if where == "inside":

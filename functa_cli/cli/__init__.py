@@ -1,11 +1,11 @@
 """The `functa` command: a lazy group, so that help and completion load neither JAX nor any command."""
 
 import importlib
-import sys
 
 import click
 
 from functa_cli import __version__
+from functa_cli.cli import exits
 
 VERBS = {
     "fit": "Meta-learn a base network on your data.",
@@ -15,8 +15,8 @@ VERBS = {
 
 EPILOG = """\b
 Begin with:
-  functa fit --modality image photos/         makes base.zarr
-  functa encode photos/ photos.zarr           uses it
+  functa fit --modality image photos/
+  functa encode photos/ photos.zarr
   functa decode photos.zarr out/ --resolution 256
 
 \b
@@ -24,6 +24,8 @@ Completion of commands and options, in bash (zsh and fish alike):
   eval "$(_FUNCTA_COMPLETE=bash_source functa)"
 
 Every option can be set by the environment: FUNCTA_ENCODE_STEPS=10 is --steps 10 of encode.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (Ctrl-C), 143 terminated.
 """
 
 
@@ -34,7 +36,7 @@ class LazyGroup(click.Group):
         """Names of the commands, in the order of a pipeline."""
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
         """Command by name; None where there is none."""
         if cmd_name not in VERBS:
             return None
@@ -45,10 +47,18 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
+    def invoke(self, ctx: click.Context) -> None:
+        """Run a command; a signal ends it in words, even while its options are read."""
+        with exits.signals():
+            try:
+                super().invoke(ctx)
+            except (KeyboardInterrupt, exits.Terminated) as error:
+                ctx.exit(exits.report(error))
+
 
 @click.command(cls=LazyGroup, epilog=EPILOG, context_settings={"auto_envvar_prefix": "FUNCTA"})
-@click.version_option(__version__, prog_name="functa")
-def functa() -> None:
+@click.version_option(__version__, prog_name="functa", message="%(prog)s %(version)s")
+def group() -> None:
     """Turn arrays into functasets and back.
 
     A functaset holds one small vector, the modulations, for every datum. With the base network beside them in the
@@ -57,12 +67,5 @@ def functa() -> None:
 
 
 def main() -> None:
-    """Run the command line; exits 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated."""
-    try:
-        code = functa(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except click.Abort:
-        code = 130
-    sys.exit(code if isinstance(code, int) else 0)
+    """Run the command line."""
+    group.main(prog_name="functa")

@@ -6,7 +6,7 @@ from rich.table import Column
 from rich.text import Text
 
 from functa_cli import events
-from functa_cli.cli.figures import Pace, Throttle, count, metrics
+from functa_cli.cli.figures import Pace, Throttle, count, metrics, print_summary
 from functa_cli.cli.options import Output
 
 
@@ -36,6 +36,11 @@ class Bar:
         for due in self.throttle.offer(event):
             self._move(due)
 
+    def result(self, event: events.Result) -> None:
+        """Let go of the bar, then print the summary."""
+        self.close()
+        print_summary(event.values)
+
     def close(self) -> None:
         """Leave the bar as it is and give the terminal back."""
         for due in self.throttle.rest():
@@ -43,7 +48,7 @@ class Bar:
         self.rich.stop()
 
     def _move(self, event: events.Progress) -> None:
-        if self.job != (event.total, event.unit):
+        if self.task is None or self.job != (event.total, event.unit):
             self.job, self.metrics = (event.total, event.unit), {}
             self.task = self.rich.add_task("", total=event.total, figures="")
             self.rich.start()

@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from functa_cli.cli import options
-from functa_cli.cli.runtime import run
+from functa_cli.cli import options, runtime, values
 from functa_cli.events import Event
 
 EPILOG = """\b
@@ -15,6 +14,8 @@ Examples:
   functa decode photos.zarr some.npz --select 0:100 --resolution 64
   functa decode photos.zarr --sheet sheet.png
   functa decode photos.zarr out/ --id cats/tom.jpg --id cats/kit.png
+
+A folder that was cut off is continued when the same command is given again.
 """
 
 
@@ -22,15 +23,18 @@ Examples:
 @click.argument("store", type=click.Path())
 @click.argument("out", required=False, type=click.Path())
 @click.option(
-    "--resolution", default=None, help="Grid to decode at: R or ROWSxCOLUMNS.  [default: as each was encoded]"
+    "-r",
+    "--resolution",
+    default=None,
+    type=values.GRID,
+    help="Grid to decode at: R or ROWSxCOLUMNS.  [default: as each was encoded]",
 )
-@click.option("--select", default=None, metavar="SLICE", help="A slice of the data, such as 0:100, or one number.")
-@click.option("--id", "ids", multiple=True, help="One datum by name; may be repeated.")
+@click.option("--select", default=None, type=values.SLICE, help="A slice of the data, such as 0:100, or one number.")
+@click.option("--id", multiple=True, metavar="NAME", help="One datum by name; may be repeated.")
 @click.option(
     "--as",
-    "form",
-    type=click.Choice(["files", "npz", "zarr"]),
     default=None,
+    type=click.Choice(["files", "npz", "zarr"]),
     help="What to write.  [default: by the name of OUT]",
 )
 @click.option(
@@ -39,21 +43,23 @@ Examples:
 @click.option(
     "--original",
     default=None,
-    metavar="PATH",
     type=click.Path(),
-    help="Where the originals are.  [default: where they were encoded from]",
+    help="Where the originals are, for --sheet.  [default: where they were encoded from]",
 )
 @options.apply(options.overwrite, options.output)
-def command(**given: Any) -> None:
+def command(output: options.Output, **given: Any) -> None:
     """Decode the functaset STORE into OUT: a folder of pictures, or one .npz or .zarr array.
 
     The store is all it needs; the base network is inside.
     """
+    if given["out"] is None and given["sheet"] is None:
+        raise click.UsageError("nothing to write: give OUT, or --sheet PNG")
 
-    def events() -> Iterator[Event]:
+    def start() -> Iterator[Event]:
         from functa_cli.decode import decode
 
-        keys = ("resolution", "select", "ids", "form", "sheet", "original", "overwrite")
-        return decode(given["store"], given["out"], **{key: given[key] for key in keys})
+        keys = ("resolution", "select", "sheet", "original", "overwrite")
+        rest = {key: given[key] for key in keys}
+        return decode(given["store"], given["out"], ids=given["id"], form=given["as"], **rest)
 
-    run(events, as_json=given["as_json"], quiet=given["quiet"], verbose=given["verbose"])
+    runtime.run(start, output)

@@ -5,6 +5,8 @@ import errno
 import os
 import signal
 import sys
+import time
+from collections.abc import Generator
 from types import FrameType
 
 import click
@@ -14,19 +16,38 @@ from functa_cli.errors import FunctaError
 AGAIN = "the same command continues where this one stopped"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+TWICE = 0.3  # seconds; programs such as timeout send one signal twice at once, to the process and to its group
+SHOW_CURSOR = b"\x1b[?25h"  # a bar hides it
 
 
 class Terminated(BaseException):
     """SIGTERM arrived."""
 
 
-def on_terminate() -> None:
-    """Let SIGTERM raise `Terminated` in the main thread, so that a verb is closed as with Ctrl-C."""
+@contextlib.contextmanager
+def signals() -> Generator[None]:
+    """In the block, the first SIGTERM raises `Terminated`, as Ctrl-C raises KeyboardInterrupt; a second one kills."""
+    ours = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.getsignal(number) for number in ours}
+    first: list[float] = []
 
     def handler(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+        if not first:
+            first.append(time.monotonic())
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+        if time.monotonic() - first[0] > TWICE:
+            if terminal():
+                os.write(2, SHOW_CURSOR)
+            os._exit(128 + number)
 
-    signal.signal(signal.SIGTERM, handler)
+    for number in ours:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        if not first:  # else the handler stays, for a second one while Python shuts down
+            for number, previous in before.items():
+                signal.signal(number, previous)
 
 
 def report(error: BaseException, verbose: int = 0) -> int:

@@ -92,6 +92,13 @@ def metrics(values: Mapping[str, float]) -> list[str]:
     ]
 
 
+def print_summary(values: Mapping[str, Any]) -> None:
+    """Print the result of a run on stdout."""
+    text = summary(values)
+    if text:
+        print(text, flush=True)
+
+
 def summary(values: Mapping[str, Any]) -> str:
     """Lines of a name and a value each, in columns; what is None is left out."""
     rows = [(_label(key), _value(key, value)) for key, value in values.items() if value is not None]

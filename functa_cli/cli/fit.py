@@ -5,16 +5,17 @@ from typing import Any
 
 import click
 
-from functa_cli.cli import options
-from functa_cli.cli.runtime import run
+from functa_cli.cli import options, runtime, settings, values
 from functa_cli.events import Event
 
 EPILOG = """\b
 Examples:
   functa fit --modality image photos/
-  functa fit --modality image photos/ --out photos-base.zarr --steps 8000 --latent-dim 256
-  functa fit --modality image                     # the sample that ships with the package
+  functa fit --modality image photos/ --steps 8000 --latent-dim 256 --out photos-base.zarr
   functa fit --modality image photos/ --init shipped --steps 1000
+  functa fit --modality image
+
+The last one fits the small real set that ships with the package.
 
 A run that was cut off continues when the same command is given again, and ends with the same bytes.
 """
@@ -22,39 +23,39 @@ A run that was cut off continues when the same command is given again, and ends 
 
 @click.command("fit", epilog=EPILOG)
 @click.argument("data", required=False, type=click.Path())
-@click.option("--modality", type=options.Names("modalities"), required=True, help="Kind of data.")
+@options.modality("Kind of data; --config may say it too.")
 @click.option(
-    "-o", "--out", default="base.zarr", show_default=True, type=click.Path(), help="Where to write the network."
+    "-o", "--out", default="base.zarr", show_default=True, type=click.Path(), help="Where the base network goes."
 )
-@click.option("--init", default=None, metavar="PATH|shipped", help="Train this network on, instead of a new one.")
-@options.setting(
-    "--recipe", "outer.recipe", click.Choice(["default", "paper"]), "Settings measured here, or the paper's."
+@click.option(
+    "--init",
+    default=None,
+    type=click.Path(),
+    help="Train this base network on (PATH or shipped) instead of a new one.",
 )
-@options.setting("--steps", "outer.steps", click.IntRange(1), "Outer steps.  [default: 2000]")
-@options.setting("--batch", "outer.batch", click.IntRange(1), "Data a step.  [default: 16]")
-@options.setting("--points", "outer.points", click.IntRange(0), "Random points of each datum a step; 0 = all.")
-@options.setting("--rate", "outer.rate", float, "Outer learning rate.")
-@options.setting("--latent-dim", "field.latent_dim", click.IntRange(1), "Size of the modulations.  [default: 128]")
-@options.setting("--width", "field.width", click.IntRange(1), "Channels of a layer.")
-@options.setting("--depth", "field.depth", click.IntRange(2), "Layers, the output layer included.")
-@options.setting("--w0", "field.w0", float, "Frequency of the sines.  [default: 30]")
-@options.setting("--inner-steps", "inner.steps", click.IntRange(0), "Steps of the inner loop.  [default: 3]")
-@options.apply(options.resolution, options.data, options.seed, options.config, options.sets)
-@options.apply(options.overwrite, options.strict, options.output)
-def command(**given: Any) -> None:
+@options.setting("recipe", click.Choice(options.RECIPES), "The settings to start from: measured here, or the paper's.")
+@options.setting("steps", values.whole(1), "Outer steps.")
+@options.setting("batch", values.whole(1), "Data a step.")
+@options.setting("points", values.whole(0), "Random points of each datum a step; 0 = all.")
+@options.setting("rate", values.ABOVE_ZERO, "Outer learning rate.")
+@options.setting("latent_dim", values.whole(1), "Size of the modulations.")
+@options.setting("width", values.whole(1), "Channels of a layer.")
+@options.setting("depth", values.whole(2), "Layers, the output layer included.")
+@options.setting("w0", values.ABOVE_ZERO, "Frequency of the sines.")
+@options.resolution("Crop and resize to R or ROWSxCOLUMNS.  [default: 64 for image]")
+@options.apply(options.data, options.config, options.overwrite, options.strict, options.output)
+def command(output: options.Output, **given: Any) -> None:
     """Meta-learn a base network on DATA (Algorithm 1) and write it to base.zarr.
 
     DATA is a folder of pictures, nested as you like. Without DATA the small real set of the package is used.
     """
-    named, rest = options.split_settings(given)
-    layers = options.collect(rest["config"], rest["sets"], named)
-    if rest["seed"] is not None:
-        layers.append({"seed": rest["seed"]})
 
-    def events() -> Iterator[Event]:
+    def start() -> Iterator[Event]:
+        modality, layers = settings.of_fit(given)
         from functa_cli.fit import fit
 
-        keys = ("modality", "overwrite", "init", "strict")
-        return fit(rest["data"], rest["out"], layers=layers, **{key: rest[key] for key in keys})
+        keys = ("overwrite", "init", "strict")
+        rest = {key: given[key] for key in keys}
+        return fit(given["data"], given["out"], modality=modality, layers=layers, **rest)
 
-    run(events, as_json=rest["as_json"], quiet=rest["quiet"], verbose=rest["verbose"])
+    runtime.run(start, output)

@@ -1,90 +1,69 @@
-"""Each shared option, declared once.
+"""Each option that several commands share, and each that is a setting, declared once.
 
-layers      --config, --set and the named settings: nested dictionaries, lowest precedence first
-output      --json, -q, -v: how events are shown
-overwrite, seed, strict, modality, resolution, split, limit
+setting     a flag that sets one of SETTINGS              fit, and of the data: encode
+config      --config and --set: the other settings        fit encode
+modality    overwrite  strict                             see each command
+output      --json, -q and -v, as one `Output`            all commands
 """
 
-from collections.abc import Callable, Sequence
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
 
 from functa_cli import plugins
-from functa_cli.config import parse_set, read_toml
-from functa_cli.errors import FunctaError
+from functa_cli.cli import values
+
+RECIPES = ("default", "paper")
+
+SETTINGS = {  # flag -> setting; defaults live in the settings
+    "resolution": "data.resolution",
+    "split": "data.split",
+    "limit": "data.limit",
+    "recipe": "outer.recipe",
+    "steps": "outer.steps",
+    "batch": "outer.batch",
+    "points": "outer.points",
+    "rate": "outer.rate",
+    "latent_dim": "field.latent_dim",
+    "width": "field.width",
+    "depth": "field.depth",
+    "w0": "field.w0",
+    "seed": "seed",
+}
+OF_DATA = ("resolution", "split", "limit", "seed")
+
+DEFAULTS = {  # what --help tells of recipe default and, where it differs, of recipe paper; a test compares
+    "steps": "2000; paper: 500000",
+    "batch": "16; paper: 256",
+    "points": "0",
+    "rate": "0.002; paper: 3e-06",
+    "latent_dim": "128",
+    "width": "64; paper: 512",
+    "depth": "5; paper: 15",
+    "w0": "30",
+    "split": "auto",
+    "limit": "0, all of them",
+    "recipe": "default",
+    "seed": "0",
+}
 
 
-class Names(click.ParamType):
-    """A name of a plug-in folder; completes without importing any."""
+@dataclass(frozen=True)
+class Output:
+    """How events are shown."""
 
-    name = "name"
+    as_json: bool = False
+    quiet: bool = False
+    verbose: int = 0  # 1 adds times, 2 the traceback of an error
+    started: float = field(default_factory=time.monotonic)
 
-    def __init__(self, folder: str):
-        self.folder = folder
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """The choices themselves."""
-        return f"[{'|'.join(plugins.names(self.folder))}]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Refuse unknown names."""
-        known = plugins.names(self.folder)
-        if value not in known:
-            self.fail(f"{value!r} is not one of {', '.join(known)}", param, ctx)
-        return value
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
-        """Names that begin with what was typed."""
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(name) for name in plugins.names(self.folder) if name.startswith(incomplete)]
-
-
-def setting(flag: str, key: str, kind: Any, text: str) -> Callable:
-    """An option that sets the setting `key`, such as "inner.steps"; its default lives in the settings."""
-    return click.option(flag, _parameter(key), type=kind, default=None, help=text)
-
-
-def collect(config: str | None, sets: Sequence[str], named: dict[str, Any]) -> list[dict[str, Any]]:
-    """Layers of settings from --config, --set and the options made by `setting`, lowest precedence first.
-
-    Raises:
-        click.UsageError: --set is malformed, or the file cannot be read.
-    """
-    layers: list[dict[str, Any]] = []
-    try:
-        if config is not None:
-            layers.append(recorded(config) if config.rstrip("/").endswith(".zarr") else read_toml(config))
-        layers.extend(parse_set(text) for text in sets)
-    except FunctaError as error:
-        raise click.UsageError(str(error)) from None
-    for parameter, value in named.items():
-        if value is not None:
-            layer: Any = value
-            for part in reversed(parameter.split("__")):
-                layer = {part: layer}
-            layers.append(layer)
-    return layers
-
-
-def recorded(path: str) -> dict[str, Any]:
-    """Settings that made the store at `path`."""
-    from functa_cli.basefile import read_base
-
-    return read_base(path).config
-
-
-def split_settings(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options of a command, parted into those made by `setting` and the others."""
-    named = {
-        key: value for key, value in options.items() if key.startswith(("data__", "field__", "inner__", "outer__"))
-    }
-    return named, {key: value for key, value in options.items() if key not in named}
-
-
-def _parameter(key: str) -> str:
-    return key.replace(".", "__")
+    def stamp(self) -> str:
+        """Time since the start, such as "[   1.2 s] ", where the user wants it."""
+        return f"[{time.monotonic() - self.started:6.1f} s] " if self.verbose else ""
 
 
 def apply(*decorators: Callable) -> Callable:
@@ -98,27 +77,59 @@ def apply(*decorators: Callable) -> Callable:
     return decorate
 
 
-modality = click.option(
-    "--modality", type=Names("modalities"), default=None, help="Kind of data; encode finds out by itself."
-)
-seed = click.option("--seed", type=int, default=None, help="Every random number comes from it.  [default: 0]")
-overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
-strict = click.option("--strict", is_flag=True, help="Fail at the end if a file had to be skipped.")
-config = click.option(
-    "--config", type=click.Path(exists=True), default=None, help="TOML file of settings, or a store to take them from."
-)
-sets = click.option(
-    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="One setting, such as inner.steps=3; may be repeated."
-)
-output = apply(
-    click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout, for pipelines."),
-    click.option("-q", "--quiet", is_flag=True, help="Show only errors and the result."),
-    click.option("-v", "--verbose", count=True, help="-vv shows the traceback of an error."),
-)
-resolution = setting("--resolution", "data.resolution", str, "Crop and resize to R or ROWSxCOLUMNS before use.")
+def setting(name: str, kind: Any, text: str, *short: str) -> Callable:
+    """The option that sets SETTINGS[name]; where it is not given, the settings decide."""
+    told = f"  [default: {DEFAULTS[name]}]" if name in DEFAULTS else ""
+    return click.option(*short, f"--{name.replace('_', '-')}", name, type=kind, default=None, help=text + told)
+
+
+def modality(text: str) -> Callable:
+    """--modality, a plug-in by name."""
+    return click.option("-m", "--modality", type=click.Choice(plugins.names("modalities")), default=None, help=text)
+
+
+def resolution(text: str) -> Callable:
+    """--resolution; its default differs from command to command."""
+    return setting("resolution", values.GRID, text, "-r")
+
+
 data = apply(
     setting(
-        "--split", "data.split", str, "auto (train/ and test/ folders, else a tenth), none, or a share to hold out."
+        "split",
+        str,
+        "What is test data: auto (a folder test/ beside train/, else a tenth), none, or a share such as 0.2.",
     ),
-    setting("--limit", "data.limit", int, "Use only the first so many data."),
+    setting("limit", values.whole(0), "Use only the first so many data."),
+    setting("seed", values.whole(0), "Every random number comes from it."),
 )
+config = apply(
+    click.option(
+        "--config",
+        type=values.SETTINGS_FILE,
+        default=None,
+        help="Settings from a TOML file, or those that a base network or functaset was made with.",
+    ),
+    click.option(
+        "--set",
+        "set",
+        type=values.SETTING,
+        multiple=True,
+        help="One setting, such as data.background=black; may be repeated. Wins over --config; flags win over it.",
+    ),
+)
+overwrite = click.option("--overwrite", is_flag=True, help="Replace what is there.")
+strict = click.option("--strict", is_flag=True, help="Exit with 1 at the end if a file had to be skipped.")
+
+
+def output(function: Callable) -> Callable:
+    """--json, -q and -v; the command gets them as `output`."""
+
+    @functools.wraps(function)
+    def wrapped(*, json: bool, quiet: bool, verbose: int, **given: Any) -> Any:
+        return function(output=Output(json, quiet, verbose), **given)
+
+    return apply(
+        click.option("--json", is_flag=True, help="Print one JSON object a line on stdout, for pipelines."),
+        click.option("-q", "--quiet", is_flag=True, help="Show only the result and errors."),
+        click.option("-v", "--verbose", count=True, help="Show times; -vv also shows the traceback of an error."),
+    )(wrapped)

@@ -1,158 +1,156 @@
 """Events on the screen: a bar on a terminal, plain lines where stderr is a file, JSON lines on stdout for pipelines."""
 
+import contextlib
 import json
 import math
 import os
 import sys
 import time
-from types import TracebackType
-from typing import Any, TextIO
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
+from functa_cli.cli import exits
+from functa_cli.cli.figures import Pace, Throttle, count, duration, metrics, print_summary
+from functa_cli.cli.options import Output
 from functa_cli.events import Event, Note, Progress, Result
 
-PLAIN_EVERY = 5.0  # seconds between lines where there is no terminal
+LINES_EVERY = 5.0  # seconds
 JSON_EVERY = 1.0
-UNITS = {"psnr": "PSNR {:.2f} dB", "psnr_heldout": "held out {:.2f} dB"}
 
 
-class Screen:
-    """Shows events; nothing but the result goes to stdout, or all events as JSON."""
+class Screen(Protocol):
+    """Where events are shown."""
 
-    def __init__(self, *, as_json: bool, quiet: bool):
-        self.as_json, self.quiet = as_json, quiet
-        self.terminal = sys.stderr.isatty()
-        self.last, self.begun, self.first = -math.inf, 0.0, 0
-        self.kept: dict[str, float] = {}
-        self.bar: Any = None
-        self.task: Any = None
-        self.out: TextIO = sys.stdout
+    def note(self, event: Note) -> None:
+        """Show a sentence."""
 
-    def __enter__(self) -> "Screen":
-        if self.as_json:
-            # Libraries below may write to file descriptor 1; what they write goes to stderr.
-            sys.stdout.flush()
-            with_real = os.dup(1)
-            os.dup2(2, 1)
-            self.out = os.fdopen(with_real, "w")
-        return self
+    def progress(self, event: Progress) -> None:
+        """Show how far the job is, not too often."""
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
-        if self.as_json:
-            self.out.flush()
-            os.dup2(self.out.fileno(), 1)
-            self.out.close()
-            self.out = sys.stdout
+    def result(self, event: Result) -> None:
+        """Show what was made."""
 
-    def show(self, event: Event) -> None:
-        """Show one event."""
-        if isinstance(event, Note):
-            self._note(event)
-        elif isinstance(event, Progress):
-            self._progress(event)
+    def close(self) -> None:
+        """Show what was held back, and give the terminal and stdout back."""
+
+
+def show(events: Iterable[Event], output: Output) -> None:
+    """Show every event as `output` asks: results on stdout, all else on stderr, or everything as JSON on stdout.
+
+    Whatever ends it, the generator is closed first, so that a verb leaves its store in order, and then the screen.
+    """
+    with contextlib.closing(_screen(output)) as screen, contextlib.ExitStack() as stack:
+        if hasattr(events, "close"):
+            stack.callback(events.close)  # ty: ignore[invalid-argument-type]
+        for event in events:
+            if isinstance(event, Result):
+                screen.result(event)
+            elif output.quiet:
+                continue
+            elif isinstance(event, Note):
+                screen.note(event)
+            else:
+                screen.progress(event)
+    if output.verbose and not output.quiet:
+        exits.say(f"took {duration(time.monotonic() - output.started)}")
+
+
+def _screen(output: Output) -> Screen:
+    if output.as_json:
+        return Json()
+    if exits.terminal() and not output.quiet:
+        from functa_cli.cli.bar import Bar
+
+        return Bar(output)
+    return Lines(output)
+
+
+class Lines:
+    """A line of text a note, and one in a while of progress."""
+
+    def __init__(self, output: Output):
+        self.output, self.throttle, self.pace = output, Throttle(LINES_EVERY), Pace()
+        self.metrics: dict[str, float] = {}
+
+    def note(self, event: Note) -> None:
+        """Say a note."""
+        stamp = self.output.stamp()
+        if event.warning:
+            exits.say(event.text, f"{stamp}warning:", "yellow")
         else:
-            self._result(event)
+            exits.say(stamp + event.text)
 
-    def line(self, text: str) -> None:
-        """A line on stderr, even when quiet."""
-        print(text, file=sys.stderr, flush=True)
+    def progress(self, event: Progress) -> None:
+        """Say how far the job is, if it is time."""
+        for due in self.throttle.offer(event):
+            self._say(due)
 
-    def error(self, text: str) -> None:
-        """One line that says what went wrong."""
-        text = " ".join(text.split())
-        self.line(f"\x1b[31merror:\x1b[0m {text}" if self._coloured() else f"error: {text}")
+    def result(self, event: Result) -> None:
+        """Say the last of the progress, then print the summary."""
+        self.close()
+        print_summary(event.values)
 
-    def _note(self, note: Note) -> None:
-        if self.as_json:
-            self._json({"event": "note", "text": note.text, "warning": note.warning})
-        if self.quiet:
-            return
-        text = f"warning: {note.text}" if note.warning else note.text
-        text = "\\n".join(text.splitlines())
-        if self.bar is not None:
-            from rich.text import Text
+    def close(self) -> None:
+        """Say the last of the progress."""
+        for due in self.throttle.rest():
+            self._say(due)
 
-            self.bar.console.print(Text(text, style="yellow" if note.warning else ""), soft_wrap=True)
-        else:
-            self.line(f"\x1b[33m{text}\x1b[0m" if note.warning and self._coloured() else text)
-
-    def _progress(self, event: Progress) -> None:
-        now = time.monotonic()
-        if not self.begun:
-            self.begun, self.first = now, event.done
-        self.kept.update(event.metrics)
-        last = event.done >= event.total
-        if self.as_json and (last or now - self.last >= JSON_EVERY):
-            self.last = now
-            metrics = {key: _number(value) for key, value in event.metrics.items()}
-            seconds = round(now - self.begun, 3)
-            about = {"done": event.done, "total": event.total, "unit": event.unit, "seconds": seconds}
-            self._json({"event": "progress", **about, **metrics})
-        if self.quiet or self.as_json:
-            return
-        if self.terminal:
-            self._draw(event)
-        elif last or now - self.last >= PLAIN_EVERY:
-            self.last = now
-            self.line(f"{event.done}/{event.total} {event.unit}s {self._figures(event, now)}".rstrip())
-
-    def _draw(self, event: Progress) -> None:
-        if self.bar is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bar
-
-            columns = (
-                BarColumn(),
-                TextColumn("{task.completed}/{task.total} {task.description}"),
-                TimeRemainingColumn(),
-            )
-            self.bar = Bar(*columns, console=Console(stderr=True), transient=False)
-            self.task = self.bar.add_task("", total=event.total, completed=event.done)
-            self.bar.start()
-        words = f"{event.unit}s {self._figures(event, time.monotonic())}"
-        self.bar.update(self.task, completed=event.done, description=words)
-
-    def _figures(self, event: Progress, now: float) -> str:
-        parts = [UNITS.get(key, key + " {:.4g}").format(value) for key, value in self.kept.items()]
-        elapsed, done = now - self.begun, event.done - self.first
-        if elapsed > 0 and done > 0:
-            parts.append(f"{done / elapsed:.1f} {event.unit}s/s")
-            if not self.terminal and event.done < event.total:
-                parts.append(f"{_clock((event.total - event.done) * elapsed / done)} left")
-        return " ".join(parts)
-
-    def _result(self, result: Result) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
-        if self.as_json:
-            self._json({"event": "result", **{key: _number(value) for key, value in result.values.items()}})
-            return
-        width = max(len(key) for key in result.values)
-        for key, value in result.values.items():
-            print(f"{key.ljust(width)}  {_text(value)}", file=self.out)
-        self.out.flush()
-
-    def _json(self, value: dict[str, Any]) -> None:
-        print(json.dumps(value), file=self.out, flush=True)
-
-    def _coloured(self) -> bool:
-        return self.terminal and "NO_COLOR" not in os.environ
+    def _say(self, event: Progress) -> None:
+        figures = [count(event), *metrics(event.metrics), self.pace.at(event)]
+        exits.say(self.output.stamp() + ", ".join(filter(None, figures)))
 
 
-def _number(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+class Json:
+    """One JSON object a line on the real stdout; whatever else writes there, in Python or below, goes to stderr."""
+
+    def __init__(self) -> None:
+        self.throttle = Throttle(JSON_EVERY)
+        sys.stdout.flush()
+        self.stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)
+        self.python = contextlib.redirect_stdout(sys.stderr)
+        self.python.__enter__()
+
+    def note(self, event: Note) -> None:
+        """Write a note."""
+        self._write("note", event._asdict())
+
+    def progress(self, event: Progress) -> None:
+        """Write how far the job is, if it is time."""
+        for due in self.throttle.offer(event):
+            self._write("progress", due._asdict())
+
+    def result(self, event: Result) -> None:
+        """Write the last of the progress, then the result."""
+        self._rest()
+        self._write("result", event._asdict())
+
+    def close(self) -> None:
+        """Write the last of the progress and give stdout back."""
+        try:
+            self._rest()
+        finally:
+            self.python.__exit__(None, None, None)
+            os.dup2(self.stream.fileno(), 1)
+            with contextlib.suppress(OSError):  # told already where a line was written
+                self.stream.close()
+
+    def _rest(self) -> None:
+        for due in self.throttle.rest():
+            self._write("progress", due._asdict())
+
+    def _write(self, kind: str, values: dict[str, Any]) -> None:
+        print(json.dumps({"event": kind, **_plain(values)}), file=self.stream, flush=True)
 
 
-def _text(value: Any) -> str:
+def _plain(value: Any) -> Any:
+    """`value` as JSON has it: numpy scalars as numbers, what is not finite as null, paths as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return " ".join(map(str, value))
-    return "-" if value is None else str(value)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
