@@ -66,7 +66,7 @@ def decode(
             before = len(shapes) - len(wanted)
             for done, (index, features) in enumerate(decoded(network, opened, wanted), start=before + 1):
                 writer.write(index, network.modality.assemble(opened.geometry, features, shapes[index]))
-                yield Progress(done, len(usable), "datum", {})
+                yield Progress(done, len(usable), network.modality.unit, {})
         written = [str(out)]
     if sheet is not None:
         yield from _sheet(

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from functa_cli import basenet
+from functa_cli import basenet, buckets, template
 from functa_cli.config import to_dict
 from functa_cli.errors import DataError
 from functa_cli.events import Event, Note, Progress, Result
@@ -19,8 +19,6 @@ from functa_cli.store import Functaset
 
 BATCH = 64
 BATCH_VALUES = 1 << 20  # points of a batch: bounds memory whatever the size of a datum
-COMMON = 16  # data of one shape that make it worth compiling for; others are padded to a bucket of points
-BUCKET = 1.25  # a bucket is this much larger than the one before
 
 
 def encode(
@@ -39,8 +37,9 @@ def encode(
 ) -> Iterator[Event]:
     """Encode `data` with a base network into the functaset `out`.
 
-    `steps`: of the inner loop, as the network was trained where None. `shard`: data a shard, the unit of work that is
-    lost when a run is cut off; the same call continues, with the same bytes as one that was never cut off.
+    `steps`: of the inner loop, as the network was trained where None. `batch`: data worked on at once, at most.
+    `shard`: data a shard, the unit of work that is lost when a run is cut off; the same call continues, with the same
+    bytes as one that was never cut off. A datum that cannot be read or diverges keeps its row, with an mse of inf.
 
     Raises:
         ConfigError, DataError, StoreError: see their texts; with `strict`, DataError at the end if a file was skipped.
@@ -59,17 +58,12 @@ def encode(
         yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
     steps = network.config.inner.steps if steps is None else steps
 
-    store = Functaset.open_or_create(
+    store = template.begin(
         out,
         base=found,
         latent_shape=network.decoder.latent_shape,
-        ids=list(source.ids),
-        labels=source.labels,
-        classes=source.classes,
-        split=list(source.split),
-        shapes=source.shapes,
+        known=source,
         encode={"steps": steps, "seed": seed, "source": data, "data": to_dict(options)},
-        provenance={"verb": "encode"},
         shard=shard,
         overwrite=overwrite,
     )
@@ -79,58 +73,58 @@ def encode(
         yield Note(f"continuing: {done} of {store.n} are encoded already")
 
     fit = partial(basenet.compiled_fit(network, steps), network.theta)
-    common = _common(source.shapes)
-    errors: list[float] = []
+    points = buckets.padded_points(source.shapes)
+    total, count = 0.0, 0
     for part in pending:
         phi = np.full((part.stop - part.start, *store.latent_shape), np.nan, np.float32)
         mse = np.full(part.stop - part.start, np.inf, np.float32)
-        for indices, result in _shard(fit, source, part, batch, common):
+        for indices, result in _shard(fit, source, part, batch or BATCH, points):
             done += len(indices)
             if isinstance(result, str):
                 yield Note(f"skipped {result}", warning=True)
                 continue
-            rows = np.array(indices) - part.start
-            good = np.isfinite(result.mse[:, -1]) & np.all(np.isfinite(result.phi), axis=1)
-            phi[rows[good]], mse[rows[good]] = result.phi[good], result.mse[good, -1]
-            errors.extend(mse[rows[good]].tolist())
-            yield Progress(done, store.n, "datum", {"psnr": _psnr(errors)} if errors else {})
+            error, rows = result.mse[:, -1], np.array(indices) - part.start
+            good = np.isfinite(error) & np.isfinite(result.phi.reshape(len(rows), -1)).all(axis=1)
+            for index in np.array(indices)[~good]:
+                yield Note(f"skipped {source.ids[index]}: its modulations diverge", warning=True)
+            phi[rows[good]], mse[rows[good]] = result.phi[good], error[good]
+            total, count = total + float(error[good].sum()), count + int(good.sum())
+            yield Progress(done, store.n, network.modality.unit, {"psnr": _psnr(total / count)} if count else {})
         store.write(part, phi, mse)
     store.finalize()
     yield from _close(store, len(source.problems), strict)
 
 
 def _shard(
-    fit: Callable[[Signal], Fit], source: Source, part: slice, batch: int | None, common: set[tuple[int, ...]]
+    fit: Callable[[Signal], Fit], source: Source, part: slice, most: int, points: dict[buckets.Shape, int]
 ) -> Iterator[tuple[list[int], Fit | str]]:
     """Results of one shard, batch by batch, each of one shape; a file that cannot be read gives its reason instead."""
-    groups: dict[tuple[int, ...], list[int]] = {}
+    groups: dict[buckets.Shape, list[int]] = {}
     for index in range(part.start, part.stop):
         groups.setdefault(tuple(source.shapes[index].tolist()), []).append(index)
-    batches = [
-        (indices[start : start + size], shape in common)
-        for shape, indices in groups.items()
-        for size in [_batch_size(shape, batch)]
-        for start in range(0, len(indices), size)
-    ]
+    work = []
+    for shape, indices in groups.items():
+        start = 0
+        for taken, size in buckets.batches(len(indices), max(1, min(most, BATCH_VALUES // points[shape]))):
+            work.append((indices[start : start + taken], size, points[shape]))
+            start += taken
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(_read, source, batches[0][0])
-        for number, (_, exact) in enumerate(batches):
+        waiting = pool.submit(_read, source, work[0][0])
+        for number, (_, *padded) in enumerate(work):
             signals, problems = waiting.result()
-            if number + 1 < len(batches):
-                waiting = pool.submit(_read, source, batches[number + 1][0])
+            if number + 1 < len(work):
+                waiting = pool.submit(_read, source, work[number + 1][0])
             for index, reason in problems:
                 yield [index], reason
             if signals:
-                yield list(signals), _fitted(fit, list(signals.values()), exact)
+                yield list(signals), _fitted(fit, list(signals.values()), *padded)
 
 
-def _fitted(fit: Callable[[Signal], Fit], signals: list[Signal], exact: bool) -> Fit:
-    """Fit signals of one shape: their number padded to a power of two, and points to a bucket unless `exact`."""
+def _fitted(fit: Callable[[Signal], Fit], signals: list[Signal], size: int, points: int) -> Fit:
+    """Fit signals of one shape, padded to `size` signals of `points` points."""
     n, c = signals[0].features.shape
-    points = n if exact else _bucket(n)
-    b = 1 << (len(signals) - 1).bit_length()
     coords = np.zeros((points, signals[0].coords.shape[1]), np.float32)
-    features, weights = np.zeros((b, points, c), np.float32), np.zeros((b, points), np.float32)
+    features, weights = np.zeros((size, points, c), np.float32), np.zeros((size, points), np.float32)
     coords[:n] = signals[0].coords
     for row, signal in enumerate(signals):
         features[row, :n], weights[row, :n] = signal.features, signal.weights
@@ -148,42 +142,25 @@ def _read(source: Source, indices: list[int]) -> tuple[dict[int, Signal], list[t
     return signals, problems
 
 
-def _common(shapes: np.ndarray) -> set[tuple[int, ...]]:
-    found, counts = np.unique(shapes, axis=0, return_counts=True)
-    return {tuple(shape.tolist()) for shape, count in zip(found, counts) if count >= COMMON}
-
-
-def _bucket(n: int) -> int:
-    """The next size that `n` points are padded to."""
-    size = 256
-    while size < n:
-        size = -(-int(size * BUCKET) // 64) * 64
-    return size
-
-
-def _batch_size(shape: tuple[int, ...], asked: int | None) -> int:
-    """Data of `shape` worked on at once: a power of two, so that no batch is padded but the last."""
-    most = max(1, min(asked or BATCH, BATCH_VALUES // int(np.prod(shape))))
-    return 1 << (most.bit_length() - 1)
-
-
-def _psnr(errors: Sequence[float]) -> float:
-    return float(-10.0 * np.log10(max(float(np.mean(errors)), 1e-12)))
+def _psnr(mse: float) -> float:
+    return float(-10.0 * np.log10(max(mse, 1e-12)))
 
 
 def _close(store: Functaset, unreadable: int, strict: bool) -> Iterator[Event]:
     """Figures of the finished set: PSNR of the mean error (the paper's) and the mean of the PSNR of each datum."""
-    mse = np.asarray(store.mse[:])
-    good = mse[np.isfinite(mse)]
-    failed = len(mse) - len(good)
+    mse = store.errors()
+    fine = np.isfinite(mse)
+    good, failed = mse[fine].astype(np.float64), int((~fine).sum())
+    if failed:
+        yield Note(f"{failed} of {store.n} data are not encoded; each keeps its row, with an mse of inf", warning=True)
     values: dict[str, Any] = {"out": store.path, "encoded": len(good), "skipped": failed + unreadable}
     values["latent_shape"] = list(store.latent_shape)
     if len(good):
-        values["psnr"] = round(_psnr(good), 4)
+        values["psnr"] = round(_psnr(float(good.mean())), 4)
         values["psnr_mean_of_data"] = round(float(np.mean(-10 * np.log10(np.maximum(good, 1e-12)))), 4)
-        split = np.array(store.split)[np.isfinite(mse)]
+        split = np.array(store.split)[fine]
         if len(set(split.tolist())) > 1:
-            values["psnr_test"] = round(_psnr(good[split == "test"]), 4)
+            values["psnr_test"] = round(_psnr(float(good[split == "test"].mean())), 4)
     yield Result(values)
     if not len(good):
         raise DataError(f"none of {len(mse)} data could be encoded; see the warnings above")

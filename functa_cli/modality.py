@@ -64,3 +64,4 @@ class Modality(NamedTuple):
     write: Callable[[Path, np.ndarray], None]  # write one assembled array to one file
     parse_resolution: Callable[[str], tuple[int, ...]]  # "256" -> (256, 256)
     sheet: Callable[..., None]  # sheet(path, [(original or None, reconstruction), ...], geometry)
+    unit: str = "datum"  # what one datum is called where progress is counted

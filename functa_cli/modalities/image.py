@@ -139,6 +139,7 @@ MODALITY = Modality(
     write=write,
     parse_resolution=parse_size,
     sheet=contact_sheet,
+    unit="image",
 )
 
 
