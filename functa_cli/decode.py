@@ -1,5 +1,8 @@
 """`functa decode`: evaluate functa on any grid; write files, one array file, or a contact sheet."""
 
+import contextlib
+import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -10,14 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from functa_cli import basenet
+from functa_cli import basenet, buckets
 from functa_cli.basenet import Network
 from functa_cli.decoder import Decoder, Tree
 from functa_cli.errors import ConfigError, DataError, StoreError
 from functa_cli.events import Event, Note, Progress, Result
 from functa_cli.store import Functaset
 from functa_cli.tiles import plan
-from functa_cli.writers import ArrayWriter, FolderWriter
+from functa_cli.writers import AGAIN, ArrayWriter, FolderWriter
 
 SHEET = 48  # data on a contact sheet, at most
 BLOCK = 64  # tiles that one call works through
@@ -46,8 +49,10 @@ def decode(
     """
     opened = Functaset.open(store)
     network = basenet.restore(opened.base)
+    if opened.latent_shape != network.decoder.latent_shape:
+        raise StoreError(f"{store!r} is damaged: its modulations do not fit its base network; fetch or make it again")
     indices = choose(opened, select, ids)
-    mse = np.asarray(opened.mse[:])
+    mse = opened.errors()
     usable = [index for index in indices if np.isfinite(mse[index])]
     if len(usable) < len(indices):
         yield Note(f"left out {len(indices) - len(usable)} data that are not encoded or failed", warning=True)
@@ -55,8 +60,13 @@ def decode(
         raise StoreError(f"{store!r} holds no encoded data among the {len(indices)} chosen; run functa encode first")
     if out is None and sheet is None:
         raise ConfigError("nothing to write: give OUT, or --sheet PNG")
+    if sheet is not None and Path(sheet).exists() and (Path(sheet).is_dir() or not overwrite):
+        raise StoreError(f"{sheet!r} exists; " + ("it is a folder" if Path(sheet).is_dir() else AGAIN))
     grid = network.modality.parse_resolution(resolution) if resolution else None
-    shapes = {index: grid or tuple(opened.shapes[index].tolist()) for index in usable}
+    own = opened.shapes
+    if grid and len(grid) != own.shape[1]:
+        raise ConfigError(f"--resolution {resolution} has {len(grid)} axes, the data have {own.shape[1]}")
+    shapes = {index: grid or tuple(own[index].tolist()) for index in usable}
 
     written: list[str] = []
     if out is not None:
@@ -69,9 +79,7 @@ def decode(
                 yield Progress(done, len(usable), network.modality.unit, {})
         written = [str(out)]
     if sheet is not None:
-        yield from _sheet(
-            sheet, original, opened, network, {index: shapes[index] for index in usable[:SHEET]}, overwrite
-        )
+        yield from _sheet(sheet, original, opened, network, {index: shapes[index] for index in usable[:SHEET]})
         written.append(sheet)
     sizes = sorted(set(shapes.values()))
     yield Result(
@@ -112,19 +120,22 @@ def choose(store: Functaset, select: str | None, ids: Sequence[str]) -> list[int
     return list(dict.fromkeys(chosen))
 
 
-def decoded(network: Network, store: Functaset, shapes: dict[int, tuple[int, ...]]) -> Iterator[tuple[int, np.ndarray]]:
+def decoded(network: Network, store: Functaset, shapes: dict[int, buckets.Shape]) -> Iterator[tuple[int, np.ndarray]]:
     """Index and features [n, c] of each datum in `shapes`, in its order, in memory that depends on no grid's size."""
     values = jax.jit(partial(decode_points, network.decoder))
-    coords: dict[tuple[int, ...], np.ndarray] = {}
+    points = buckets.padded_points(np.array(list(shapes.values())))
+    known: buckets.Shape | None = None
     order = list(shapes)
     for start in range(0, len(order), 256):
         part = order[start : start + 256]
         phi, _ = store.read(np.array(part))
         for row, index in enumerate(part):
-            shape = shapes[index]
-            if shape not in coords:
-                coords = {shape: network.modality.query(store.geometry, shape)}
-            yield index, in_blocks(values, network.theta, phi[row], coords[shape], network.decoder.width)
+            if shapes[index] != known:
+                known = shapes[index]
+                coords = network.modality.query(store.geometry, known)
+                padded = np.zeros((points[known], coords.shape[1]), np.float32)
+                padded[: len(coords)] = coords
+            yield index, in_blocks(values, network.theta, phi[row], padded, network.decoder.width)[: len(coords)]
 
 
 def decode_points(decoder: Decoder, theta: Tree, phi: jax.Array, coords: jax.Array) -> jax.Array:
@@ -146,38 +157,38 @@ def in_blocks(values: Callable, theta: Tree, phi: np.ndarray, coords: np.ndarray
 
 
 def _writer(
-    out: str, form: str | None, store: Functaset, network: Network, shapes: dict[int, tuple[int, ...]], overwrite: bool
+    out: str, form: str | None, store: Functaset, network: Network, shapes: dict[int, buckets.Shape], overwrite: bool
 ) -> FolderWriter | ArrayWriter:
     form = form or {".npz": "npz", ".zarr": "zarr"}.get(Path(out).suffix, "files")
+    ids = store.ids
     if form == "files":
-        request = {"base": store.fingerprint, "shapes": [[index, *shape] for index, shape in shapes.items()]}
-        return FolderWriter(out, store, network.modality, request, overwrite=overwrite)
+        return FolderWriter(out, network.modality, ids, list(shapes), _request(store, shapes), overwrite=overwrite)
     if len(set(shapes.values())) > 1:
         raise ConfigError(f"the data differ in size and one .{form} array holds one size; give --resolution R")
-    return ArrayWriter(out, form, store, list(shapes), overwrite=overwrite)
+    return ArrayWriter(out, form, ids, list(shapes), overwrite=overwrite)
+
+
+def _request(store: Functaset, shapes: dict[int, buckets.Shape]) -> str:
+    """What decides the decoded files, as one number: the network, the data, and their grids."""
+    words = json.dumps([store.fingerprint, store.ids, [[index, *shape] for index, shape in shapes.items()]])
+    return hashlib.sha256(words.encode() + store.errors().tobytes()).hexdigest()
 
 
 def _sheet(
-    sheet: str,
-    original: str | None,
-    store: Functaset,
-    network: Network,
-    shapes: dict[int, tuple[int, ...]],
-    overwrite: bool,
+    sheet: str, original: str | None, store: Functaset, network: Network, shapes: dict[int, buckets.Shape]
 ) -> Iterator[Event]:
-    if Path(sheet).exists() and not overwrite:
-        raise StoreError(f"{sheet!r} exists; --overwrite replaces it")
     found, note = _originals(original, store, network, shapes)
     if note:
         yield Note(note, warning=True)
     rows = []
     for index, features in decoded(network, store, shapes):
         rows.append((found.get(index), network.modality.assemble(store.geometry, features, shapes[index])))
+    Path(sheet).parent.mkdir(parents=True, exist_ok=True)
     network.modality.sheet(Path(sheet), rows, store.geometry)
 
 
 def _originals(
-    original: str | None, store: Functaset, network: Network, shapes: dict[int, tuple[int, ...]]
+    original: str | None, store: Functaset, network: Network, shapes: dict[int, buckets.Shape]
 ) -> tuple[dict[int, np.ndarray], str | None]:
     """The data as they were read for encoding, where they can still be found."""
     recorded = store.attrs.get("encode", {})
@@ -192,11 +203,12 @@ def _originals(
             raise
         return {}, f"the originals are not shown: {error}"
     place = {name: index for index, name in enumerate(source.ids)}
-    found = {}
+    found, ids = {}, store.ids
     for index in shapes:
-        number = place.get(store.ids[index])
+        number = place.get(ids[index])
         if number is not None:
-            shape = tuple(source.shapes[number].tolist())
-            found[index] = network.modality.assemble(store.geometry, source[number].features, shape)
+            with contextlib.suppress(DataError):  # counted below
+                shape = tuple(source.shapes[number].tolist())
+                found[index] = network.modality.assemble(store.geometry, source[number].features, shape)
     missing = len(shapes) - len(found)
-    return found, f"{missing} originals are not in {where!r}" if missing else None
+    return found, f"{missing} originals cannot be read in {where!r}" if missing else None

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ class Listing(NamedTuple):
     files: list[Path]  # where to read them
     names: list[PurePosixPath]  # relative to the root
     others: int  # files that were passed over
+    problems: list[tuple[PurePosixPath, str]]  # folders that may not be read, and why
 
 
 def listing(path: Path, suffixes: Sequence[str], *, most: int | None = None) -> Listing:
@@ -34,12 +35,18 @@ def listing(path: Path, suffixes: Sequence[str], *, most: int | None = None) -> 
     if not path.exists():
         raise DataError(f"{str(path)!r} does not exist; expected a file or a folder of {', '.join(suffixes)} files")
     if path.is_file():
-        return Listing(path.parent, [path], [PurePosixPath(path.name)], 0)
+        return Listing(path.parent, [path], [PurePosixPath(path.name)], 0, [])
     if not os.access(path, os.R_OK | os.X_OK):
         raise DataError(f"{str(path)!r} may not be read (permission denied)")
     found: list[tuple[PurePosixPath, Path]] = []
+    problems: list[tuple[PurePosixPath, str]] = []
+
+    def refused(error: OSError) -> None:
+        name = PurePosixPath(Path(error.filename or path).relative_to(path).as_posix())
+        problems.append((name, f"cannot be listed: {error.strerror}"))
+
     others, seen = 0, {os.path.realpath(path)}
-    for folder, inside, files in os.walk(path, followlinks=True):
+    for folder, inside, files in os.walk(path, onerror=refused, followlinks=True):
         real = [(name, os.path.realpath(os.path.join(folder, name))) for name in sorted(inside)]
         inside[:] = [name for name, target in real if not name.startswith(".") and target not in seen]
         seen.update(target for _, target in real)
@@ -54,7 +61,7 @@ def listing(path: Path, suffixes: Sequence[str], *, most: int | None = None) -> 
         if most is not None and len(found) + others >= most:
             break
     found.sort(key=lambda pair: str(pair[0]))
-    return Listing(path, [file for _, file in found], [name for name, _ in found], others)
+    return Listing(path, [file for _, file in found], [name for name, _ in found], others, problems)
 
 
 def safe_id(name: PurePosixPath) -> str:
@@ -63,17 +70,21 @@ def safe_id(name: PurePosixPath) -> str:
 
 
 def labels(names: Sequence[PurePosixPath]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Label of each file (int32 [files], -1 = none) and the names of the classes: the first folders, past train/ or test/."""
-    parts = [_past_split(name) for name in names]
+    """Label of each file (int32 [files], -1 = none) and the names of the classes.
+
+    A class is a first folder; where the first folders are train/ and test/, a second one.
+    """
+    past = 1 if _first_folders_split(names) else 0
+    parts = [name.parts[past if name.parts[0].lower() in SPLIT_FOLDERS else 0 :] for name in names]
     classes = tuple(sorted({part[0] for part in parts if len(part) > 1}))
     place = {name: number for number, name in enumerate(classes)}
     return np.array([place[part[0]] if len(part) > 1 else -1 for part in parts], np.int32), classes
 
 
 def splits(names: Sequence[PurePosixPath], ids: Sequence[str], rule: str, seed: int) -> list[str]:
-    """ "train" or "test" for each file.
+    """Part of each file, "train" or "test".
 
-    `rule`: "auto" follows train/ and test/ folders and else holds out a tenth; "0.2" holds out that share; "none" nothing.
+    `rule`: "auto" follows train/ and test/ folders, else holds out a tenth; "0.2" holds out that share; "none" nothing.
     A share is drawn by the hash of seed and id, so it does not depend on the order of the files.
 
     Raises:
@@ -94,29 +105,30 @@ def splits(names: Sequence[PurePosixPath], ids: Sequence[str], rule: str, seed: 
 
 
 def seeded_share(ids: Sequence[str], share: float, seed: int) -> list[str]:
-    """ "test" for the `share` of `ids` whose hashes with `seed` come first, "train" for the others; never all "test"."""
+    """Parts: "test" for the `share` of `ids` whose hashes with `seed` come first, else "train"; never all "test"."""
     ranked = sorted(ids, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     test = set(ranked[: min(round(share * len(ids)), len(ids) - 1)])
     return ["test" if name in test else "train" for name in ids]
 
 
-def file_names(ids: Iterable[str], suffix: str) -> list[str]:
-    """Names of the files that data are written to: the id with its suffix replaced, or added to where two would collide.
+def file_names(ids: Sequence[str], suffix: str) -> list[str]:
+    """Names of the files that data are written to: ids with `suffix` for their own, or after it where two collide.
 
     Raises:
         DataError: an id that would leave the folder.
     """
-    ids = list(ids)
-    short = [str(PurePosixPath(name).with_suffix(suffix)) if PurePosixPath(name).name else name for name in ids]
-    taken = Counter(short)
-    names = [one if taken[one] == 1 else name + suffix for name, one in zip(ids, short)]
-    for name in names:
+    for name in ids:
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if not parts or name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
             raise DataError(f"the id {name!r} would be written outside of the folder; refusing")
-    return names
+    short = [str(PurePosixPath(name).with_suffix(suffix)) for name in ids]
+    folders = {str(folder) for name in ids for folder in PurePosixPath(name).parents}
+    taken = Counter(short)
+    names = [one if taken[one] == 1 and one not in folders else name + suffix for name, one in zip(ids, short)]
+    return names if len(set(names)) == len(names) else [name + suffix for name in ids]
 
 
-def _past_split(name: PurePosixPath) -> tuple[str, ...]:
-    parts = name.parts
-    return parts[1:] if len(parts) > 1 and parts[0].lower() in SPLIT_FOLDERS else parts
+def _first_folders_split(names: Sequence[PurePosixPath]) -> bool:
+    folders = {name.parts[0].lower() for name in names if len(name.parts) > 1}
+    parts = {SPLIT_FOLDERS.get(folder) for folder in folders}
+    return {"train", "test"} <= parts or (bool(folders) and None not in parts)

@@ -1,4 +1,4 @@
-"""Batches for the outer loop: batch k is a pure function of (seed, k), so a continued run sees what it would have seen."""
+"""Batches for the outer loop: batch k is a pure function of (seed, k), so a continued run sees the same ones."""
 
 import queue
 import threading
@@ -29,6 +29,7 @@ class Loader:
         self.problems: list[Problem] = []
         self._kept: dict[int, Signal | None] = {}
         self._memory = memory
+        self._shuffled: tuple[int, np.ndarray] | None = None  # the epoch and its order
 
     def __getitem__(self, number: int) -> Signal:
         """Batch `number`: coords [n, k], features [batch, n, c], weights [batch, n].
@@ -91,10 +92,9 @@ class Loader:
         raise DataError(f"none of the {size} training data can be read; the first: {self.problems[0].reason}")
 
     def _order(self, epoch: int) -> np.ndarray:
-        if getattr(self, "_epoch", None) != epoch:
-            self._epoch = epoch
-            self._permutation = np.random.default_rng([self.seed, 1, epoch]).permutation(self.indices)
-        return self._permutation
+        if self._shuffled is None or self._shuffled[0] != epoch:
+            self._shuffled = epoch, np.random.default_rng([self.seed, 1, epoch]).permutation(self.indices)
+        return self._shuffled[1]
 
     def _read(self, index: int) -> Signal | None:
         if index in self._kept:

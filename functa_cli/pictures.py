@@ -1,7 +1,10 @@
 """One picture file as an array in [0, 1]: every colour mode that cameras and scanners write, or a reason why not."""
 
+import contextlib
+import math
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +16,11 @@ from functa_cli.errors import ConfigError, DataError
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)  # pixels; Pillow's own limit against decompression bombs
 GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
-ROTATED = (5, 6, 7, 8)  # EXIF orientations that swap rows and columns
+ORIENTATION = 0x0112  # EXIF tag
+ROTATED = (5, 6, 7, 8)  # orientations that swap rows and columns
+
+# What Pillow warns of is refused below or does not matter; a filter for a while would not be safe in a thread.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class Header(NamedTuple):
@@ -29,7 +36,7 @@ def read_header(path: Path) -> Header:
     Raises:
         DataError: not a picture, too large, or more than one; the text is the reason alone.
     """
-    with _opened(path) as image:
+    with _decoding(path), _opened(path) as image:
         return _header(image)
 
 
@@ -42,18 +49,16 @@ def read(path: Path, channels: int, background: str, size: tuple[int, int] | Non
     Raises:
         DataError: the file cannot be decoded whole; the text is the reason alone.
     """
-    with _opened(path) as image:
+    with _decoding(path), _opened(path) as image:
         _header(image)
-        if image.format == "PNG":
-            _verify(path)
-        if size is not None and image.format == "JPEG" and image.getexif().get(0x0112, 1) not in ROTATED:
+        if image.format == "PNG":  # its decoder can return black for a damaged one, so its sums are checked first
+            with _opened(path) as copy:
+                copy.verify()
+        if size is not None and image.format == "JPEG" and _orientation(image) not in ROTATED:
             image.draft(None, (2 * size[1], 2 * size[0]))
-        try:
-            image.load()
-        except (OSError, SyntaxError, ValueError, MemoryError, EOFError) as error:
-            raise DataError(f"cannot be decoded: {error}") from None
-        image = ImageOps.exif_transpose(image)
-        values = _deep(image) if image.mode[0] in "IF" else _flat(image, background, channels)
+        image.load()
+        shown = ImageOps.exif_transpose(image)
+        values = _deep(shown) if shown.mode[0] in "IF" else _flat(shown, background, channels)
     if size is not None:
         values = _resampled(values, size)
     if values.shape[2] == channels:
@@ -71,7 +76,7 @@ def parse_colour(text: str) -> tuple[int, int, int]:
         raise ConfigError(f"data.background is a colour such as white or #rrggbb; found {text!r}") from None
 
 
-def parse_size(text: str) -> tuple[int, ...]:
+def parse_size(text: str) -> tuple[int, int]:
     """`"256"` as (256, 256) and `"361x720"` as (361, 720): rows x columns. Raises ConfigError for anything else."""
     match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip())
     size = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
@@ -80,29 +85,29 @@ def parse_size(text: str) -> tuple[int, ...]:
     return size
 
 
-def _opened(path: Path) -> Image.Image:
+@contextlib.contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Whatever a decoder raises on bytes that it does not like becomes one reason."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return Image.open(path)
+        yield
+    except (DataError, MemoryError):
+        raise
     except UnidentifiedImageError:
-        size = path.stat().st_size
-        raise DataError("is empty (0 bytes)" if size == 0 else "is not a picture, whatever its name says") from None
+        empty = path.stat().st_size == 0
+        raise DataError("is empty (0 bytes)" if empty else "is not a picture, whatever its name says") from None
     except Image.DecompressionBombError:
         raise DataError(f"claims more than {LARGEST:,} pixels") from None
     except PermissionError:
         raise DataError("may not be read (permission denied)") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"cannot be opened: {error}") from None
+    except Exception as error:
+        what = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"cannot be decoded: {what}") from None
 
 
-def _verify(path: Path) -> None:
-    """Check the sums of a PNG: its decoder can return black for a damaged one."""
-    with _opened(path) as image:
-        try:
-            image.verify()
-        except (OSError, SyntaxError, ValueError) as error:
-            raise DataError(f"is damaged: {error}") from None
+def _opened(path: Path) -> Image.Image:
+    if not path.is_file():
+        raise DataError("is a link to nothing" if path.is_symlink() and not path.exists() else "is not a regular file")
+    return Image.open(path)
 
 
 def _header(image: Image.Image) -> Header:
@@ -110,13 +115,17 @@ def _header(image: Image.Image) -> Header:
     if width * height > LARGEST:
         raise DataError(f"claims {width} x {height} pixels, more than {LARGEST:,}")
     frames = getattr(image, "n_frames", 1)
-    if frames != 1:
+    if frames != 1 and image.format != "MPO":  # cameras add previews to a JPEG; the first picture is the photo
         raise DataError(f"holds {frames} frames; expected one picture")
+    shape = (width, height) if _orientation(image) in ROTATED else (height, width)
+    return Header(shape, image.mode in GRAY_MODES)
+
+
+def _orientation(image: Image.Image) -> int:
     try:
-        rotated = image.getexif().get(0x0112, 1) in ROTATED
-    except (OSError, SyntaxError, ValueError):
-        rotated = False
-    return Header((width, height) if rotated else (height, width), image.mode in GRAY_MODES)
+        return image.getexif().get(ORIENTATION, 1)
+    except Exception:
+        return 1
 
 
 def _deep(image: Image.Image) -> np.ndarray:
@@ -133,7 +142,7 @@ def _deep(image: Image.Image) -> np.ndarray:
 
 def _flat(image: Image.Image, background: str, channels: int) -> np.ndarray:
     """8-bit and 1-bit pictures: [rows, columns, 1 or 3], alpha blended."""
-    if "A" in image.getbands() or "transparency" in image.info:
+    if {"A", "a"} & set(image.getbands()) or "transparency" in image.info:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, (*parse_colour(background), 255))
         image = Image.alpha_composite(ground, image).convert("RGB")
@@ -143,11 +152,15 @@ def _flat(image: Image.Image, background: str, channels: int) -> np.ndarray:
 
 
 def _resampled(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Centre-cropped to the aspect of `size` and resampled; pixels outside of the crop have no influence."""
     rows, columns = values.shape[:2]
     scale = min(rows / size[0], columns / size[1])
     high, wide = scale * size[0], scale * size[1]
     top, left = (rows - high) / 2, (columns - wide) / 2
-    box = (left, top, left + wide, top + high)
+    first, start = math.floor(top + 1e-6), math.floor(left + 1e-6)
+    values = values[first : math.ceil(top + high - 1e-6), start : math.ceil(left + wide - 1e-6)]
+    bottom, right = min(top - first + high, values.shape[0]), min(left - start + wide, values.shape[1])
+    box = (max(left - start, 0.0), max(top - first, 0.0), right, bottom)
     planes = [
         np.asarray(Image.fromarray(values[..., c]).resize((size[1], size[0]), Image.Resampling.LANCZOS, box=box))
         for c in range(values.shape[2])

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import zarr
+from zarr.codecs import BloscCodec
 
 Tree = dict[str, Any]  # names to arrays or to trees
-COMPRESSOR = zarr.codecs.BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle")
+MEANING = ("field", "inner", "render")  # tables of settings without which the numbers say nothing
+COMPRESSOR = BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle")
 
 
 def leaves(tree: Tree, path: str = "") -> Iterator[tuple[str, np.ndarray]]:
@@ -38,15 +40,16 @@ def write_tree(group: zarr.Group, tree: Tree) -> None:
 
 
 def read_tree(group: zarr.Group) -> Tree:
-    """The tree below a group, as numpy arrays."""
+    """The tree below a group, as numpy arrays. Raises what zarr raises where it is damaged."""
     tree: Tree = {name: np.asarray(array[...]) for name, array in group.arrays()}
     tree.update({name: read_tree(inside) for name, inside in group.groups()})
     return tree
 
 
 def fingerprint(tree: Tree, config: dict[str, Any]) -> str:
-    """SHA-256 in hexadecimal of all leaves and of the settings that give them their meaning."""
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+    """SHA-256 in hexadecimal of all leaves and of the settings in `config` that give them their meaning."""
+    meaning = {key: config[key] for key in MEANING if key in config}
+    digest = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode())
     for path, value in leaves(tree):
         digest.update(f"{path} {value.dtype.str} {value.shape}".encode())
         digest.update(np.ascontiguousarray(value).tobytes())

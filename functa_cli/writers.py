@@ -1,7 +1,7 @@
-"""Where decoded data go: a folder with one file a datum, or one .npz or .zarr array. A folder that was cut off is continued."""
+"""Where decoded data go: a folder with one file a datum, or one .npz or .zarr array; a cut-off folder is continued."""
 
-import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,100 +11,138 @@ import zarr
 
 from functa_cli.errors import StoreError
 from functa_cli.modality import Modality
-from functa_cli.store import Functaset
+from functa_cli.place import FORMAT, existing, prepare
 from functa_cli.trees import COMPRESSOR
 
-MARK = ".functa-decode.json"  # in a folder whose files are still being written
+MARK = ".functa-decode"  # in a folder whose files are still being written: of which request they are
+PARTIAL = ".functa-decode.partial"  # the file that is being written
+CHUNK_BYTES = 1 << 20  # of decoded data in a chunk of a .zarr
+AGAIN = "--overwrite replaces it, another name keeps it"
 
 
 class FolderWriter:
-    """One file a datum, named after its id; each appears whole or not at all."""
+    """One file a datum, named after its id; each appears whole or not at all, and nothing else is touched.
 
-    def __init__(self, out: str, store: Functaset, modality: Modality, request: dict[str, Any], *, overwrite: bool):
+    `ids`: of the whole set, so that a datum has one name whatever is chosen; `rows`: the chosen ones; `request`: what
+    the files come from. A folder that was cut off is continued if its request is the same.
+    """
+
+    def __init__(
+        self, out: str, modality: Modality, ids: Sequence[str], rows: Sequence[int], request: str, *, overwrite: bool
+    ):
         self.folder, self.write_file = Path(out), modality.write
-        ids = store.ids
-        rows = [row[0] for row in request["shapes"]]
-        self.names = dict(zip(rows, modality.names([ids[row] for row in rows])))
-        self.mark = self.folder / MARK
-        text = json.dumps(request, sort_keys=True)
-        self.continues = _text(self.mark) == text
-        if self.folder.is_file():
+        names = modality.names(list(ids))
+        self.names = {row: names[row] for row in rows}
+        if self.folder.exists() and not self.folder.is_dir():
             raise StoreError(f"{out!r} is a file; expected a folder to write into (or a .npz or .zarr name)")
-        there = [name for name in self.names.values() if (self.folder / name).exists()]
-        if there and not overwrite and not self.continues:
-            raise StoreError(f"{out!r} holds {there[0]!r} already; --overwrite replaces it, another folder keeps it")
-        self.keep = set(there) if self.continues and not overwrite else set()
+        if (self.folder / "zarr.json").exists():
+            raise StoreError(f"{out!r} is a Zarr store; files are not written into it: choose another folder")
+        there = [row for row, name in self.names.items() if (self.folder / name).exists()]
+        mark = self.folder / MARK
+        continues = mark.exists() and mark.read_text() == request
+        if there and not overwrite and not continues:
+            raise StoreError(f"{out!r} holds {self.names[there[0]]!r} already; {AGAIN}")
+        self.kept = set(there) if continues else set()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.mark.write_text(text)
+        if not continues:  # old files go before the mark says that all files are of this request
+            for row in there:
+                (self.folder / self.names[row]).unlink()
+            mark.write_text(request)
 
-    def wants(self, index: int) -> bool:
+    def wants(self, row: int) -> bool:
         """Whether the datum is still to be written."""
-        return self.names[index] not in self.keep
+        return row not in self.kept
 
-    def write(self, index: int, array: np.ndarray) -> None:
+    def write(self, row: int, array: np.ndarray) -> None:
         """Write one datum."""
-        path = self.folder / self.names[index]
+        path = self.folder / self.names[row]
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        self.write_file(partial, array)
-        os.replace(partial, path)
+        self.write_file(self.folder / PARTIAL, array)
+        os.replace(self.folder / PARTIAL, path)
 
     def __enter__(self) -> "FolderWriter":
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        (self.folder / PARTIAL).unlink(missing_ok=True)
         if kind is None:
-            self.mark.unlink(missing_ok=True)
+            (self.folder / MARK).unlink(missing_ok=True)
 
 
 class ArrayWriter:
-    """All data in one array `values` [datum, ...], with `id`, as .npz (held in memory) or .zarr (written as it comes)."""
+    """All data in one array `values` [datum, ...], with their `id`, as .npz (held in memory) or .zarr (chunk by chunk).
 
-    def __init__(self, out: str, form: str, store: Functaset, rows: list[int], *, overwrite: bool):
-        self.out, self.form = out, form
-        self.place = {row: number for number, row in enumerate(rows)}
-        ids = store.ids
-        self.ids = np.array([ids[row] for row in rows])
-        if Path(out).exists() and not overwrite:
-            raise StoreError(f"{out!r} exists; --overwrite replaces it, another name keeps it")
-        if Path(out).is_dir() and not (Path(out) / "zarr.json").exists():
-            raise StoreError(f"{out!r} is a folder that is not a Zarr store; it is left alone: choose another name")
+    `rows`: the chosen data, in the order in which they will be written.
+    """
+
+    def __init__(self, out: str, form: str, ids: Sequence[str], rows: Sequence[int], *, overwrite: bool):
+        self.out, self.form, self.done = out, form, 0
+        self.ids = np.array([ids[row] for row in rows], dtype=object)
         self.values: Any = None
+        self.waiting: list[np.ndarray] = []
+        path = Path(out)
+        if form == "npz":
+            if path.is_dir():
+                raise StoreError(f"{out!r} is a folder; an .npz is a file: choose another name")
+            if path.exists() and not overwrite:
+                raise StoreError(f"{out!r} exists; {AGAIN}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return
+        found = existing(out)
+        if found is not None and found.get("kind") != "decoded":
+            raise StoreError(f"{out!r} is a {found.get('kind')} of functa, and decoding never replaces one")
+        if found is not None and not overwrite:
+            raise StoreError(f"{out!r} exists; {AGAIN}")
 
-    def wants(self, index: int) -> bool:
+    def wants(self, row: int) -> bool:
         """Whether the datum is still to be written: always."""
-        del index
+        del row
         return True
 
-    def write(self, index: int, array: np.ndarray) -> None:
-        """Keep one datum."""
+    def write(self, row: int, array: np.ndarray) -> None:
+        """Take the next datum."""
+        del row
         if self.values is None:
-            self.values = self._begin((len(self.place), *array.shape), array.dtype)
-        self.values[self.place[index]] = array
+            self.values = self._begin((len(self.ids), *array.shape), array.dtype)
+        self.waiting.append(array)
+        if self.form == "npz" or len(self.waiting) == self.values.chunks[0]:
+            self._flush()
 
     def _begin(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
         if self.form == "npz":
             return np.zeros(shape, dtype)
-        group = zarr.create_group(self.out, zarr_format=3, overwrite=True)
-        axes = ["datum", *["row", "column", "channel"][: len(shape) - 1]]
+        group = prepare(self.out, "decoded", {})
         names = group.create_array(
             "id", shape=(shape[0],), dtype=str, dimension_names=["datum"], compressors=[COMPRESSOR]
         )
-        names[:] = self.ids.astype(object)
+        names[:] = self.ids
+        rows = max(1, CHUNK_BYTES // max(1, int(np.prod(shape[1:])) * dtype.itemsize))
         return group.create_array(
-            "values", shape=shape, dtype=dtype, chunks=(1, *shape[1:]), dimension_names=axes, compressors=[COMPRESSOR]
+            "values",
+            shape=shape,
+            dtype=dtype,
+            chunks=(min(rows, shape[0]), *shape[1:]),
+            dimension_names=["datum", *[f"axis{axis}" for axis in range(len(shape) - 1)]],
+            compressors=[COMPRESSOR],
         )
+
+    def _flush(self) -> None:
+        if self.waiting:
+            self.values[self.done : self.done + len(self.waiting)] = np.stack(self.waiting)
+            self.done, self.waiting = self.done + len(self.waiting), []
 
     def __enter__(self) -> "ArrayWriter":
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None and self.form == "npz":
+        if kind is not None:
+            return
+        self._flush()
+        if self.form == "npz":
             partial = Path(f"{self.out}.partial")
             with partial.open("wb") as file:
-                np.savez_compressed(file, values=self.values, id=self.ids)
+                np.savez_compressed(file, values=self.values, id=self.ids.astype(str))
             os.replace(partial, self.out)
-
-
-def _text(path: Path) -> str | None:
-    return path.read_text() if path.exists() else None
+        else:
+            group = zarr.open_group(self.out, mode="r+", zarr_format=3)
+            group.attrs["functa"] = {"format": FORMAT, "kind": "decoded"}

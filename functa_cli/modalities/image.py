@@ -30,13 +30,13 @@ class ImageSource:
 
     def __init__(self, path: str | Path, options: Options, *, seed: int = 0, geometry: dict[str, Any] | None = None):
         if geometry is not None:
-            options = replace(options, channels=geometry["channels"], background=geometry["background"])
+            options = replace(options, channels=geometry["channels"], background=geometry.get("background", "white"))
         if options.channels not in (0, 1, 3):
             raise ConfigError(f"data.channels is 0 (as the pictures are), 1 or 3; found {options.channels}")
         parse_colour(options.background)
         self.size = parse_size(options.resolution) if options.resolution else None
         found = listing(Path(path), SUFFIXES)
-        self.problems: list[Problem] = []
+        self.problems = [Problem(safe_id(name), reason) for name, reason in found.problems]
         names, self.files, headers = [], [], []
         for name, file in zip(found.names, found.files):
             try:
@@ -102,7 +102,7 @@ def query(geometry: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray:
 
 
 def assemble(geometry: dict[str, Any], features: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Picture uint8 [rows, columns] or [rows, columns, 3] from features [n, c] in [0, 1]; values outside are clipped."""
+    """Picture uint8 [rows, columns] or [rows, columns, 3] from features [n, c] in [0, 1]; others are clipped."""
     values = np.rint(np.clip(np.nan_to_num(features), 0.0, 1.0) * 255.0).astype(np.uint8)
     return values.reshape(*shape) if geometry["channels"] == 1 else values.reshape(*shape, 3)
 
@@ -143,7 +143,7 @@ MODALITY = Modality(
 )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=2)  # data of one shape come one after the other, and grids can be large
 def _grid(shape: tuple[int, ...]) -> np.ndarray:
     return grid(shape)
 
@@ -164,5 +164,10 @@ def _sentence(source: ImageSource, native: list[tuple[int, int]], gray: int) -> 
     test = source.split.count("test")
     resized = ""
     if source.size and sizes != [source.size]:
-        resized = f"; each centre-cropped and resized to {_by(source.size)} (Lanczos)"
+        rows, columns = source.size
+        crop = "centre-cropped and " if any(high * columns != wide * rows for high, wide in sizes) else ""
+        resized = f"; each {crop}resized to {_by(source.size)} (Lanczos)"
+        small = sum(high < rows or wide < columns for high, wide in native)
+        if small:
+            resized += f", {small} of them enlarged"
     return f"found {len(native)} images {size} {colour}{classes}, {test} test{resized}"

@@ -1,0 +1,47 @@
+"""Few sizes for many data: a compiled program has one size, so batches are padded to few sizes of points and signals."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+SMALLEST = 256  # points of the first bucket
+GROWTH = 1.25  # a bucket is this much larger than the one before
+OWN = 1 << 22  # points in all data of one shape that make it worth compiling for
+
+Shape = tuple[int, ...]
+
+
+def bucket(n: int) -> int:
+    """The number of points that `n` points are padded to."""
+    size = SMALLEST
+    while size < n:
+        size = -(-int(size * GROWTH) // 64) * 64
+    return size
+
+
+def padded_points(shapes: np.ndarray) -> dict[Shape, int]:
+    """Number of points that data of each shape in `shapes` [datum, axes] are padded to.
+
+    A shape that fills `OWN` points is not padded; the others share buckets, each as large as its largest member.
+    """
+    found, counts = np.unique(shapes, axis=0, return_counts=True)
+    points = {tuple(shape): int(np.prod(shape)) for shape in found.tolist()}
+    shared = {shape: n for (shape, n), count in zip(points.items(), counts) if n * count < OWN}
+    largest: dict[int, int] = {}
+    for n in shared.values():
+        largest[bucket(n)] = max(n, largest.get(bucket(n), 0))
+    return {shape: largest[bucket(n)] if shape in shared else n for shape, n in points.items()}
+
+
+def batches(count: int, most: int) -> Iterator[tuple[int, int]]:
+    """Batches for `count` signals of one shape: how many signals, and to how many they are padded, `most` at most.
+
+    Padded sizes are `most` and the powers of four below; never more than half of a batch is padding.
+    """
+    sizes = [4**power for power in range(most.bit_length()) if 4**power < most] + [most]
+    while count > 0:
+        above = next((size for size in sizes if size >= count), most)
+        size = above if 2 * count > above else max(size for size in sizes if size <= count)
+        taken = min(count, size)
+        yield taken, size
+        count -= taken
