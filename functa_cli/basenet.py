@@ -76,8 +76,10 @@ def create(config: Config, channels: int) -> Network:
 def restore(base: Base) -> Network:
     """The network of a base network or functaset on disk, with its weights."""
     network = create(settings(base.modality, [base.config]), base.geometry["channels"])
-    want, have = (jax.tree.map(jnp.shape, tree["field"]) for tree in (network.theta, base.theta))
-    if want != have:
+    own = ["start"] + ["rates"] * (network.config.inner.rates == "meta-sgd")
+    inner = {name: network.decoder.latent_shape for name in own}
+    want = {"field": jax.tree.map(jnp.shape, network.theta["field"]), "inner": inner}
+    if want != jax.tree.map(jnp.shape, base.theta):
         raise StoreError("the weights in the store do not have the shapes that its settings describe; fetch it again")
     return network._replace(theta=jax.tree.map(jnp.asarray, base.theta))
 

@@ -1,4 +1,4 @@
-"""Few sizes for many data: a compiled program has one size, so batches are padded to few sizes of points and signals."""
+"""Few sizes for many data: a compiled program has one size, so batches are padded to few counts of points and data."""
 
 from collections.abc import Iterator
 

@@ -1,9 +1,19 @@
 """Shared fixtures: the real data beside the checkout where there are any, and small networks."""
 
+import atexit
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+# One cache of compiled programs for all tests and for the processes they start; JAX reads it when it loads.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="functa-tests-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +28,11 @@ def shared() -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory) -> str:
+    """Path of an untrained base network for RGB pictures, width 16, depth 3, latent 8."""
+    from tests.sets import save_base
+
+    return save_base(tmp_path_factory.mktemp("base") / "base.zarr")
