@@ -24,30 +24,45 @@ class Terminated(BaseException):
     """SIGTERM arrived."""
 
 
+ARRIVED: list[tuple[float, type[BaseException]]] = []  # the first signal of this run: when, and what it raised
+
+
 @contextlib.contextmanager
 def signals() -> Generator[None]:
     """In the block, the first SIGTERM raises `Terminated`, as Ctrl-C raises KeyboardInterrupt; a second one kills."""
     ours = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.getsignal(number) for number in ours}
-    first: list[float] = []
+    before, hook = {number: signal.getsignal(number) for number in ours}, sys.unraisablehook
+    ARRIVED.clear()
 
     def handler(number: int, frame: FrameType | None) -> None:
-        if not first:
-            first.append(time.monotonic())
-            raise KeyboardInterrupt if number == signal.SIGINT else Terminated
-        if time.monotonic() - first[0] > TWICE:
+        if not ARRIVED:
+            ARRIVED.append((time.monotonic(), KeyboardInterrupt if number == signal.SIGINT else Terminated))
+            raise ARRIVED[0][1]
+        if time.monotonic() - ARRIVED[0][0] > TWICE:
             if terminal():
                 os.write(2, SHOW_CURSOR)
             os._exit(128 + number)
 
+    def unraisable(lost: "sys.UnraisableHookArgs") -> None:
+        if lost.exc_type not in (KeyboardInterrupt, Terminated):
+            hook(lost)
+
+    sys.unraisablehook = unraisable
     for number in ours:
         signal.signal(number, handler)
     try:
         yield
     finally:
-        if not first:  # else the handler stays, for a second one while Python shuts down
+        if not ARRIVED:  # else the handler stays, for a second one while Python shuts down
+            sys.unraisablehook = hook
             for number, previous in before.items():
                 signal.signal(number, previous)
+
+
+def raise_lost() -> None:
+    """Raise what a signal raised where Python loses exceptions, such as in a callback of the garbage collector."""
+    if ARRIVED:
+        raise ARRIVED[0][1]
 
 
 def report(error: BaseException, verbose: int = 0) -> int:

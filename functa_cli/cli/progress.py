@@ -43,6 +43,7 @@ def show(events: Iterable[Event], output: Output) -> None:
         if hasattr(events, "close"):
             stack.callback(events.close)  # ty: ignore[invalid-argument-type]
         for event in events:
+            exits.raise_lost()
             if isinstance(event, Result):
                 screen.result(event)
             elif output.quiet:
