@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
             try:
                 super().invoke(ctx)
             except (KeyboardInterrupt, exits.Terminated) as error:
-                ctx.exit(exits.report(error))
+                exits.leave(exits.report(error))
 
 
 @click.command(cls=LazyGroup, epilog=EPILOG, context_settings={"auto_envvar_prefix": "FUNCTA"})

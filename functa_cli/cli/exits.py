@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Generator
 from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -53,7 +54,7 @@ def signals() -> Generator[None]:
     try:
         yield
     finally:
-        if not ARRIVED:  # else the handler stays, for a second one while Python shuts down
+        if not ARRIVED:
             sys.unraisablehook = hook
             for number, previous in before.items():
                 signal.signal(number, previous)
@@ -63,6 +64,13 @@ def raise_lost() -> None:
     """Raise what a signal raised where Python loses exceptions, such as in a callback of the garbage collector."""
     if ARRIVED:
         raise ARRIVED[0][1]
+
+
+def leave(code: int) -> NoReturn:
+    """End the process without tearing Python down, which crashes when a signal ended a compilation of JAX."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def report(error: BaseException, verbose: int = 0) -> int:

@@ -25,6 +25,7 @@ def run(start: Callable[[], Iterable[Event]], output: Output) -> None:
     except (click.ClickException, click.exceptions.Exit):
         raise
     except Exception as error:
+        exits.raise_lost()
         raise click.exceptions.Exit(exits.report(error, output.verbose)) from None
 
 
