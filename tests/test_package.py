@@ -47,7 +47,7 @@ def test_other_files_in_the_sample_are_not_taken_for_pictures():
 
 def test_the_base_network_is_finished_and_small():
     path = basenet.shipped("image", "base.zarr")
-    assert path is not None, "functa_cli/data/image/base.zarr is not there; examples/image/train-shipped-base.sh makes it"
+    assert path is not None, "no base.zarr in the package; examples/image/train-shipped-base.sh makes it"
     base = read_base(str(path))
     assert base.modality == "image"
     assert base.geometry["channels"] == 3
@@ -95,7 +95,7 @@ def test_no_file_names_a_registry_or_a_machine():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("not a git checkout")
-    unwanted = ["pypi" + ".org", "python" + "hosted", "anaconda" + ".org", "conda" + "-forge", "/wo" + "rk/", "/ro" + "ot/"]
+    unwanted = ["pypi" + ".org", "python" + "hosted", "anaconda" + ".org", "/wo" + "rk/", "/ro" + "ot/", "/fa" + "rm/"]
     pattern = re.compile("|".join(map(re.escape, unwanted)))
     found = []
     for name in listed.stdout.split("\0"):

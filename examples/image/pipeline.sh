@@ -8,4 +8,4 @@ mkdir -p "$out"
 functa fit "$data" --config "$here/settings.toml" --out "$out/base.zarr" "$@"
 functa encode "$data" "$out/set.zarr" --base "$out/base.zarr"
 functa decode "$out/set.zarr" "$out/pictures" --resolution 128
-functa decode "$out/set.zarr" --sheet "$out/sheet.png" --select ::11
+functa decode "$out/set.zarr" --sheet "$out/sheet.png" --select ::15
