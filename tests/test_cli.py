@@ -326,7 +326,7 @@ def test_strict_shows_the_result_and_then_fails(stub, capfd):
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
-@pytest.mark.parametrize("where", ["inside", "outside", "callback"])
+@pytest.mark.parametrize("where", ["inside", "outside", "callback", "wrapped"])
 def test_signals_close_the_verb_and_say_how_to_go_on(number, code, word, where):
     body = {
         "inside": "print('ready', flush=True, file=sys.stderr)\ntime.sleep(20)",
@@ -338,6 +338,13 @@ def test_signals_close_the_verb_and_say_how_to_go_on(number, code, word, where):
             gc.collect()
             gc.callbacks.clear()
             yield Note("b")
+        """,
+        "wrapped": f"""
+            import os
+            try:
+                os.kill(os.getpid(), {number:d})
+            except BaseException:
+                raise RuntimeError("a library makes an error of its own of it") from None
         """,
     }[where]
     with child(body) as process:
@@ -472,13 +479,28 @@ def test_defaults_in_help_are_the_defaults():
     }
     for recipe in options.RECIPES:
         settings = to_dict(basenet.settings("image", [{"outer": {"recipe": recipe}}]))
-        for name in ("steps", "batch", "rate", "latent_dim", "width", "depth", "w0", "split", "limit", "seed"):
+        for name in (
+            "steps",
+            "batch",
+            "points",
+            "rate",
+            "latent_dim",
+            "width",
+            "depth",
+            "w0",
+            "split",
+            "limit",
+            "seed",
+        ):
             value = settings
             for key in options.SETTINGS[name].split("."):
                 value = value[key]
             said = re.search(r"\[default: ([^;\],]*)(?:; paper: ([^\]]*))?", helps[name])
             told = (said[2] if recipe == "paper" else None) or said[1]
-            assert told == (f"{value:g}" if isinstance(value, float) else str(value)), name
+            found = f"{value:g}" if isinstance(value, float) else str(value)
+            assert told == found, f"mend options.DEFAULTS: {name} is {found} in recipe {recipe}"
+    resolution = basenet.settings("image", []).data.resolution
+    assert f"[default: {resolution} for image]" in helps["resolution"]
 
 
 @pytest.mark.parametrize(
