@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import types
 from pathlib import Path
 from typing import NamedTuple
@@ -34,7 +35,7 @@ SETUP = {  # the commands that are not ours
     ". .venv/bin/activate",
     "pip install .",
     "pip install '.[dev]'",
-    "pytest -n 2",
+    "pytest -n 2 --dist loadfile",
 }
 
 
@@ -71,10 +72,17 @@ def is_functa(line: str) -> bool:
 
 def functa(arguments: list[str]) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of the program in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        group.main(arguments, prog_name="functa")
-    return end.value.code, out.getvalue(), err.getvalue()
+    out, err, real = io.StringIO(), io.StringIO(), os.dup(1)
+    with tempfile.TemporaryFile() as below:  # JSON goes below Python's stdout
+        os.dup2(below.fileno(), 1)
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
+                group.main(arguments, prog_name="functa")
+        finally:
+            os.dup2(real, 1)
+            os.close(real)
+        below.seek(0)
+        return end.value.code, out.getvalue() + below.read().decode(), err.getvalue()
 
 
 def help_text(line: str) -> str:
@@ -136,7 +144,7 @@ def test_the_outputs_in_the_readme_are_those_of_the_program(tour):
     compared = 0
     for number, block in enumerate(shown[:-1]):
         after = shown[number + 1]
-        if block.language == "sh" and after.language == "text" and not after.text.startswith("land.zarr/"):
+        if block.language == "sh" and after.language == "text" and not after.text.startswith(("land.zarr/", "$ ")):
             run = next(run for run in tour if run.block == number)
             told = masked(after.text)
             assert [line for line in masked(run.out) if line not in told] == [], run.line
