@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -47,9 +48,12 @@ def listing(path: Path, suffixes: Sequence[str], *, most: int | None = None) -> 
 
     others, seen = 0, {os.path.realpath(path)}
     for folder, inside, files in os.walk(path, onerror=refused, followlinks=True):
-        real = [(name, os.path.realpath(os.path.join(folder, name))) for name in sorted(inside)]
-        inside[:] = [name for name, target in real if not name.startswith(".") and target not in seen]
-        seen.update(target for _, target in real)
+        here, inside[:] = sorted(inside), []
+        for name in here:
+            target = os.path.realpath(os.path.join(folder, name))
+            if not name.startswith(".") and target not in seen:
+                seen.add(target)
+                inside.append(name)
         for name in files:
             file = Path(folder, name)
             if name.startswith("."):
@@ -121,11 +125,12 @@ def file_names(ids: Sequence[str], suffix: str) -> list[str]:
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if not parts or name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
             raise DataError(f"the id {name!r} would be written outside of the folder; refusing")
-    short = [str(PurePosixPath(name).with_suffix(suffix)) for name in ids]
     folders = {str(folder) for name in ids for folder in PurePosixPath(name).parents}
+    short = [str(PurePosixPath(name).with_suffix(suffix)) for name in ids]
     taken = Counter(short)
-    names = [one if taken[one] == 1 and one not in folders else name + suffix for name, one in zip(ids, short)]
-    return names if len(set(names)) == len(names) else [name + suffix for name in ids]
+    mixed = [one if taken[one] == 1 and one not in folders else name + suffix for name, one in zip(ids, short)]
+    longer = ([name + times * suffix for name in ids] for times in count(1))
+    return next(names for names in chain([mixed], longer) if len({*names, *folders}) == len(ids) + len(folders))
 
 
 def _first_folders_split(names: Sequence[PurePosixPath]) -> bool:

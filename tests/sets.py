@@ -1,4 +1,4 @@
-"""Small sets of pictures, base networks made for them, and what is in a folder, for the tests of the store and the verbs."""
+"""Small sets of pictures, base networks for them, and what is in a folder: for the tests of the store and the verbs."""
 
 import os
 import subprocess

@@ -8,6 +8,7 @@ from PIL import Image
 
 from functa_cli.errors import ConfigError, DataError
 from functa_cli.modalities.image import ImageSource, Options, accepts, example, names
+from functa_cli.pictures import read
 
 
 def save(path, array, **options):
@@ -187,6 +188,69 @@ def test_file_names_keep_apart_what_would_collide_and_never_leave_the_folder():
             names([evil])
 
 
+def outcome(reading):
+    """What was read, or the one line that says why not."""
+    try:
+        found = reading()
+    except DataError as error:
+        found = str(error)
+    assert "\n" not in found if isinstance(found, str) else np.isfinite(found).all()
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tiff", "bmp"])
+def test_any_damage_is_read_or_refused_but_nothing_else(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    y, x = np.mgrid[:24, :20]
+    save(path, np.stack([y * 9, x * 9, y * x // 3], axis=-1).astype(np.uint8))
+    good, rng = path.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for number in range(60):
+        data = bytearray(good[: rng.integers(1, len(good))] if number % 3 == 0 else good)
+        for place in rng.integers(0, len(data), number % 3 * 4):
+            data[place] = rng.integers(256)
+        path.write_bytes(data)
+        found = outcome(lambda: read(path, 3, "white"))
+        if isinstance(found, str):
+            refused += 1
+        else:
+            assert 0.0 <= found.min() <= found.max() <= 1.0
+    assert refused >= 20
+
+
+def test_photos_with_previews_links_to_nothing_and_pipes(tmp_path, colours):
+    photo, preview = Image.fromarray(colours), Image.fromarray(colours[::2, ::2])
+    photo.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[preview], quality=100)
+    os.symlink(tmp_path / "nowhere", tmp_path / "b.png")
+    os.mkfifo(tmp_path / "c.png")
+    source = ImageSource(tmp_path, Options())
+    assert source.ids == ["a.jpg"]
+    assert source[0].features.shape == (48, 3)
+    assert [tuple(problem) for problem in source.problems] == [
+        ("b.png", "is a link to nothing"),
+        ("c.png", "is not a regular file"),
+    ]
+
+
+def test_enlarging_and_plain_resizing_are_said(tmp_path, colours):
+    save(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    save(tmp_path / "b.png", np.zeros((3, 3, 3), np.uint8))
+    source = ImageSource(tmp_path, Options(resolution="4"))
+    assert source.found.endswith("each resized to 4x4 (Lanczos), 1 of them enlarged")
+    save(tmp_path / "c.png", colours)
+    assert "each centre-cropped and resized to 4x4" in ImageSource(tmp_path, Options(resolution="4")).found
+
+
+def test_a_crop_off_the_pixel_grid_stays_centred_and_inside(tmp_path):
+    ramp = np.tile(np.arange(0, 250, 10, dtype=np.uint8)[None, :, None], (10, 1, 3))  # 25 columns
+    ramp[:, :7] = ramp[:, 18:] = 255
+    save(tmp_path / "a.png", ramp)
+    square = only(tmp_path, resolution="10")[1]  # columns 7.5 to 17.5
+    np.testing.assert_allclose(square[5, 2:8, 0], (np.arange(10)[2:8] + 7.5) * 10 / 255, atol=0.004)
+    assert square.max() < 0.75
+
+
 REFUSED = {
     "truncated.png", "truncated.jpg", "bad_crc.png", "zero_byte.png", "text_named.png", "huge_dims.png", "animated.gif",
 }  # fmt: skip
@@ -195,12 +259,7 @@ REFUSED = {
 def test_hostile_pictures_are_read_right_or_refused_in_one_line(shared):
     folder = shared / "hostile" / "images" / "single"
     for path in sorted(folder.iterdir()):
-        try:
-            features = ImageSource(path, Options())[0].features
-        except DataError as error:
-            assert path.name in REFUSED, error
-            assert "\n" not in str(error)
-            continue
-        assert path.name not in REFUSED
-        assert np.isfinite(features).all()
-        assert 0.0 <= features.min() <= features.max() <= 1.0
+        found = outcome(lambda path=path: ImageSource(path, Options())[0].features)
+        assert isinstance(found, str) == (path.name in REFUSED), (path.name, found)
+        if path.name not in REFUSED:
+            assert 0.0 <= found.min() <= found.max() <= 1.0

@@ -47,7 +47,9 @@ def begin(path, base, *, overwrite=False, shard=3, latent=(8,), steps=3, **chang
 def fill(store: Functaset, first: int = 0) -> Functaset:
     for part in store.pending()[first:]:
         rows = np.arange(part.start, part.stop, dtype=np.float32)
-        store.write(part, np.tile(rows.reshape(-1, *[1] * len(store.latent_shape)), (1, *store.latent_shape)), rows / 10)
+        store.write(
+            part, np.tile(rows.reshape(-1, *[1] * len(store.latent_shape)), (1, *store.latent_shape)), rows / 10
+        )
     store.finalize()
     return store
 
@@ -100,7 +102,9 @@ def test_shards_are_whole_and_the_error_is_written_last(tmp_path, base, monkeypa
     with pytest.raises(StoreError, match="hold NaN errors"):
         store.write(slice(0, 3), np.zeros((3, 8)), np.array([0, np.nan, 0]))
     written, put = [], zarr.Array.__setitem__
-    monkeypatch.setattr(zarr.Array, "__setitem__", lambda array, *given: (written.append(array.path), put(array, *given)))
+    monkeypatch.setattr(
+        zarr.Array, "__setitem__", lambda array, *given: (written.append(array.path), put(array, *given))
+    )
     store.write(slice(3, 6), np.zeros((3, 8)), np.array([0.1, np.inf, 0.3]))
     assert written == ["modulations", "mse"]
     assert store.pending() == [slice(0, 3), slice(6, 7)]
@@ -212,7 +216,10 @@ DAMAGE = {
     "no ids": (lambda path: shutil.rmtree(path / "id" / "c"), "'id' does not name every datum"),
     "no shapes": (lambda path: shutil.rmtree(path / "shape" / "c"), "'shape' holds grids without points"),
     "a shard gone": (lambda path: shutil.rmtree(path / "modulations" / "c" / "1"), "lost the modulations of 3 data"),
-    "a shard cut": (lambda path: os.truncate(path / "modulations" / "c" / "1" / "0", 40), "'modulations' cannot be read"),
+    "a shard cut": (
+        lambda path: os.truncate(path / "modulations" / "c" / "1" / "0", 40),
+        "'modulations' cannot be read",
+    ),
     "an error cut": (lambda path: os.truncate(path / "mse" / "c" / "0", 5), "'mse' cannot be read"),
     "ids cut": (lambda path: os.truncate(path / "id" / "c" / "0", 20), "'id' cannot be read"),
     "weights gone": (lambda path: shutil.rmtree(path / "base/field/map/kernel/c"), "does not match its fingerprint"),
@@ -290,7 +297,7 @@ def test_checkpoints_come_back_and_damaged_ones_are_named(tmp_path):
         read_base(path)
     chunk = tmp_path / "base.zarr" / "train" / "state" / "c" / "0"
     chunk.write_bytes(b"x" * chunk.stat().st_size)
-    with pytest.raises(StoreError, match="the checkpoint in .* is damaged"):
+    with pytest.raises(StoreError, match=r"the checkpoint in .* is damaged"):
         load_state(path)
 
 
@@ -298,5 +305,5 @@ def test_a_checkpoint_with_a_pickle_in_it_is_refused(tmp_path, monkeypatch):
     path = str(tmp_path / "base.zarr")
     begin_base(path, {})
     save_state(path, {"a": np.array([{"evil": 1}], dtype=object)}, 1)
-    with pytest.raises(StoreError, match="the checkpoint in .* is damaged"):
+    with pytest.raises(StoreError, match=r"the checkpoint in .* is damaged"):
         load_state(path)
