@@ -56,7 +56,7 @@ def fit(
         yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
     if len({tuple(shape) for shape in source.shapes.tolist()}) > 1:
         raise DataError(f"{path} holds data of several sizes; give --resolution R to fit them all at one")
-    train_indices, test_indices = _split(source)
+    train_indices, test_indices = _split(source, config.seed)
     geometry = dict(source.geometry)
     network = basenet.create(config, geometry["channels"])
     theta = start_from.theta if start_from else network.theta
@@ -133,10 +133,14 @@ def _open(data: str | None, config: Config) -> tuple[Source, Any]:
     return chosen.open(str(sample), config.data, seed=config.seed), "the sample that ships with the package"
 
 
-def _split(source: Source) -> tuple[np.ndarray, np.ndarray]:
-    """Indices to train on and to look at; where nothing is held out, the training data are looked at."""
+def _split(source: Source, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices to train on and to look at; where nothing is held out, the training data are looked at.
+
+    Both are shuffled, so that the first few are a fair sample: files come sorted, class by class.
+    """
     split = np.array(list(source.split))
-    train_indices, test_indices = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
+    rng = np.random.default_rng([seed, 3])
+    train_indices, test_indices = (rng.permutation(np.flatnonzero(split == part)) for part in ("train", "test"))
     if not len(train_indices):
         raise DataError("every datum is in the test split; nothing is left to fit")
     return train_indices, test_indices if len(test_indices) else train_indices
@@ -193,8 +197,9 @@ def _request(config: Config, source: Source, start_from: Base | None) -> dict[st
 
 def _plan(config: Config, latent_shape: tuple[int, ...], trained_on: int, heldout: int) -> str:
     field, outer = config.field, config.outer
+    size = "x".join(map(str, latent_shape))
     return (
-        f"fitting {field.kind} of width {field.width}, depth {field.depth}, {'x'.join(map(str, latent_shape))} modulations, "
+        f"fitting {field.kind} of width {field.width}, depth {field.depth}, {size} modulations, "
         f"on {trained_on} data ({heldout} held out): {outer.steps} steps of {outer.batch}, recipe {outer.recipe}"
     )
 

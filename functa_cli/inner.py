@@ -1,15 +1,9 @@
 """The inner loop (eq. 1, lines 5-7 of Algorithm 1): fit modulations to signals by a few gradient steps.
 
 The one hot path of fit, encode and impute. It is exact, to second order: the gradient of what comes out with respect
-to theta is Algorithm 1's outer gradient. Four things make it fast and small:
-- it differentiates with respect to the modulation of the layers only, and maps that to phi once per step;
-- it works in tiles of points (see tiles.py), so memory does not grow with their number;
-- the second-order term of a step is the gradient of a directional derivative, tile by tile, so that nothing but phi is
-  kept from step to step and memory does not grow with the number of steps either;
-- all signals start at the same phi, so on shared coordinates the first gradients are products of the residuals with
-  one Jacobian, and the work of the first step hardly grows with the number of signals.
-
-The loss of a signal is the mean over its observed points and channels (the released code's scale of eq. 1).
+to theta is Algorithm 1's outer gradient. A step differentiates the loss (loss.py) with respect to the modulation of
+the layers only, and maps that to phi once; nothing but phi is kept from step to step, so memory does not grow with
+their number.
 """
 
 from functools import partial
@@ -20,10 +14,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from functa_cli.decoder import Decoder, Tree
+from functa_cli.loss import error, error_and_gradient, first_error_and_gradient, first_plan, mean_error
 from functa_cli.signal import Signal
 from functa_cli.tiles import Plan, Tiles, cut, plan
-
-FIRST_VALUES = 1 << 20  # numbers in a tile of the shared Jacobian
 
 
 class Fit(NamedTuple):
@@ -47,6 +40,32 @@ def fit_modulations(
     `batch`: coords [n, k] shared or [b, n, k], features [b, n, c], weights [b, n] (0 = unseen).
     `rate`: the fixed rate; None takes the learned ones in `theta["inner"]["rates"]`.
     """
+    phi, tiles, errors = _descend(decoder, theta, batch, steps, rate, tile)
+    last = error(decoder, theta, jax.vmap(partial(decoder.modulate, theta))(phi), tiles)
+    return Fit(phi, jnp.concatenate([*errors, last[None]]).T)
+
+
+def outer_loss(
+    decoder: Decoder,
+    theta: Tree,
+    batch: Signal,
+    *,
+    steps: int,
+    rate: float | None = None,
+    tile: Plan | None = None,
+) -> jax.Array:
+    """Mean over the batch of the error after the inner loop (Algorithm 1, line 8), made to be differentiated.
+
+    As `mean(fit_modulations(...).mse[:, -1])`, but the last error and its gradient are taken in one pass.
+    """
+    phi, tiles, _ = _descend(decoder, theta, batch, steps, rate, tile)
+    return mean_error(decoder, theta, jax.vmap(partial(decoder.modulate, theta))(phi), tiles)
+
+
+def _descend(
+    decoder: Decoder, theta: Tree, batch: Signal, steps: int, rate: float | None, tile: Plan | None
+) -> tuple[jax.Array, Tiles, list[jax.Array]]:
+    """Modulations [b, *latent_shape] after `steps` steps, the batch in tiles, and parts [steps, b] of the errors."""
     b, n, c = batch.features.shape
     tiles = cut(batch, tile or plan(b, n, decoder.width))
     rates = theta["inner"]["rates"] if rate is None else rate
@@ -65,159 +84,7 @@ def fit_modulations(
     errors = []
     if steps > 0 and batch.coords.ndim == 2 and b > c // 2 + 1:
         layers, to_phi = jax.vjp(partial(decoder.modulate, theta), start)
-        mse, gradient = first_error_and_gradient(decoder, theta, layers, cut(batch, _first_plan(b, n, c, layers)))
+        mse, gradient = first_error_and_gradient(decoder, theta, layers, cut(batch, first_plan(b, n, c, layers)))
         phi, steps, errors = move(phi, jax.vmap(to_phi), gradient), steps - 1, [mse[None]]
     phi, on_the_way = lax.scan(step, phi, None, length=steps)
-    last = error(decoder, theta, modulate(phi), tiles)
-    return Fit(phi, jnp.concatenate([*errors, on_the_way, last[None]]).T)
-
-
-def _first_plan(b: int, n: int, c: int, layers: Any) -> Plan:
-    """Tile of all signals, with as many points as keep their derivatives by the modulation in cache."""
-    size = sum(leaf.size for leaf in jax.tree.leaves(layers))
-    rows = max(64, FIRST_VALUES // (c * size))
-    return Plan(b, -(-n // -(-n // rows)))
-
-
-def _tile_error(decoder: Decoder, theta: Tree, modulation: Any, tile: Tiles) -> jax.Array:
-    """Weighted squared error [g] of one tile: coords [p, k] or [g, p, k], features [g, p, c], weights [g, p]."""
-    in_axes = (0, None if tile.coords.ndim == 2 else 0)
-    values = jax.vmap(partial(decoder.observe, theta), in_axes)(modulation, tile.coords)
-    return jnp.sum(jnp.sum(jnp.square(values - tile.features), axis=-1) * tile.weights, axis=-1)
-
-
-def _over_tiles(function: Any, tiles: Tiles, *per_signal: Any) -> tuple[Any, Any]:
-    """Sums of `function(tile, *per_signal) -> (for the signals of the tile, for all)` over a batch.
-
-    The first result is summed over the points and returned for each signal, the second is summed over everything.
-    """
-    groups, m, g = tiles.weights.shape[:3]
-    shared = tiles.coords.ndim == 3
-    split = jax.tree.map(lambda leaf: leaf.reshape(groups, g, *leaf.shape[1:]), per_signal)
-    ask = Tiles(*(leaf[0] if i == 0 and shared else leaf[0, 0] for i, leaf in enumerate(tiles)))
-    shapes = jax.eval_shape(function, ask, *jax.tree.map(lambda leaf: leaf[0], split))
-    own_zero, all_zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-
-    def over_groups(carry: Any, group: Any) -> tuple[Any, Any]:
-        coords, features, weights, mine = group
-
-        def over_points(carry: Any, part: Any) -> tuple[Any, None]:
-            return jax.tree.map(jnp.add, carry, function(Tiles(*part), *mine)), None
-
-        parts = (tiles.coords if shared else coords, features, weights)
-        (own, everything), _ = lax.scan(over_points, (own_zero, carry), parts)
-        return everything, own
-
-    everything, own = lax.scan(
-        over_groups, all_zero, (None if shared else tiles.coords, tiles.features, tiles.weights, split)
-    )
-    return jax.tree.map(lambda leaf: leaf.reshape(groups * g, *leaf.shape[2:]), own), everything
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def error(decoder: Decoder, theta: Tree, modulation: Any, tiles: Tiles) -> jax.Array:
-    """Error [b] of each signal given the modulation of its layers (leaves [b, ...])."""
-
-    def one(tile: Tiles, modulation: Any) -> tuple[jax.Array, tuple]:
-        return _tile_error(decoder, theta, modulation, tile), ()
-
-    return _over_tiles(one, tiles, modulation)[0]
-
-
-def _error_forward(decoder: Decoder, theta: Tree, modulation: Any, tiles: Tiles) -> tuple[jax.Array, tuple]:
-    return error(decoder, theta, modulation, tiles), (theta, modulation, tiles)
-
-
-def _error_backward(decoder: Decoder, saved: tuple, bar: jax.Array) -> tuple:
-    theta, modulation, tiles = saved
-
-    def one(tile: Tiles, modulation: Any, bar: jax.Array) -> tuple[Any, Any]:
-        def total(theta: Tree, modulation: Any) -> jax.Array:
-            return jnp.vdot(bar, _tile_error(decoder, theta, modulation, tile))
-
-        by_theta, by_modulation = jax.grad(total, argnums=(0, 1))(theta, modulation)
-        return by_modulation, by_theta
-
-    by_modulation, by_theta = _over_tiles(one, tiles, modulation, bar)
-    return by_theta, by_modulation, None
-
-
-error.defvjp(_error_forward, _error_backward)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def error_and_gradient(decoder: Decoder, theta: Tree, modulation: Any, tiles: Tiles) -> tuple[jax.Array, Any]:
-    """Error [b] and its gradient with respect to the modulation of the layers (leaves [b, ...])."""
-
-    def one(tile: Tiles, modulation: Any) -> tuple[Any, tuple]:
-        value, pull = jax.vjp(lambda modulation: _tile_error(decoder, theta, modulation, tile), modulation)
-        return (value, pull(jnp.ones_like(value))[0]), ()
-
-    return _over_tiles(one, tiles, modulation)[0]
-
-
-def _gradient_forward(decoder: Decoder, theta: Tree, modulation: Any, tiles: Tiles) -> tuple[Any, tuple]:
-    return error_and_gradient(decoder, theta, modulation, tiles), (theta, modulation, tiles)
-
-
-def _gradient_backward(decoder: Decoder, saved: tuple, bars: tuple[jax.Array, Any]) -> tuple:
-    """Adjoint of one inner step: for v, the cotangent of the gradient, differentiate the derivative along v."""
-    theta, modulation, tiles = saved
-
-    def one(tile: Tiles, modulation: Any, bar: jax.Array, v: Any) -> tuple[Any, Any]:
-        def total(theta: Tree, modulation: Any) -> jax.Array:
-            value, along = jax.jvp(lambda at: _tile_error(decoder, theta, at, tile), (modulation,), (v,))
-            return jnp.vdot(bar, value) + jnp.sum(along)
-
-        by_theta, by_modulation = jax.grad(total, argnums=(0, 1))(theta, modulation)
-        return by_modulation, by_theta
-
-    by_modulation, by_theta = _over_tiles(one, tiles, modulation, *bars)
-    return by_theta, by_modulation, None
-
-
-error_and_gradient.defvjp(_gradient_forward, _gradient_backward)
-
-
-def _first_tile(decoder: Decoder, tile: Tiles, theta: Tree, layers: Any) -> tuple[jax.Array, Any]:
-    """Errors [b] and gradients (leaves [b, ...]) of all signals on one tile: coords [p, k], features [b, p, c]."""
-    p = tile.coords.shape[0]
-    everywhere = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (p, *leaf.shape)), layers)
-    observe = jax.vmap(lambda layers, x: decoder.observe(theta, layers, x[None])[0])
-    values, pull = jax.vjp(lambda everywhere: observe(everywhere, tile.coords), everywhere)
-    residual = values - tile.features
-    weighted = 2.0 * tile.weights[..., None] * residual
-    total = None
-    for channel, direction in enumerate(jnp.eye(values.shape[-1], dtype=values.dtype)):
-        (derivative,) = pull(jnp.broadcast_to(direction, values.shape))
-        part = jax.tree.map(lambda leaf: jnp.tensordot(weighted[..., channel], leaf, 1), derivative)  # noqa: B023
-        total = part if total is None else jax.tree.map(jnp.add, total, part)
-    return jnp.sum(weighted * residual, axis=(1, 2)) / 2.0, total
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def first_error_and_gradient(decoder: Decoder, theta: Tree, layers: Any, tiles: Tiles) -> tuple[jax.Array, Any]:
-    """As `error_and_gradient` where all signals share coordinates and modulation: `layers` has no batch axis."""
-
-    def one(tile: Tiles) -> tuple[Any, tuple]:
-        return _first_tile(decoder, tile, theta, layers), ()
-
-    return _over_tiles(one, tiles)[0]
-
-
-def _first_forward(decoder: Decoder, theta: Tree, layers: Any, tiles: Tiles) -> tuple[Any, tuple]:
-    return first_error_and_gradient(decoder, theta, layers, tiles), (theta, layers, tiles)
-
-
-def _first_backward(decoder: Decoder, saved: tuple, bars: tuple[jax.Array, Any]) -> tuple:
-    theta, layers, tiles = saved
-
-    def one(tile: Tiles, *bars: Any) -> tuple[tuple, Any]:
-        _, pull = jax.vjp(partial(_first_tile, decoder, tile), theta, layers)
-        return (), pull(bars)
-
-    _, (by_theta, by_layers) = _over_tiles(one, tiles, *bars)
-    return by_theta, by_layers, None
-
-
-first_error_and_gradient.defvjp(_first_forward, _first_backward)
+    return phi, tiles, [*errors, on_the_way]

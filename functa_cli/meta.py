@@ -16,7 +16,7 @@ import optax.contrib
 
 from functa_cli.config import InnerConfig, OuterConfig
 from functa_cli.decoder import Decoder, Tree
-from functa_cli.inner import fit_modulations
+from functa_cli.inner import outer_loss
 from functa_cli.signal import Signal
 
 
@@ -75,7 +75,7 @@ def make(decoder: Decoder, inner: InnerConfig, outer: OuterConfig) -> Meta:
     optimizer = _optimizer(outer)
 
     def loss(theta: Tree, batch: Signal, inner_steps: int) -> jax.Array:
-        return jnp.mean(fit_modulations(decoder, theta, batch, steps=inner_steps, rate=rate_of(inner)).mse[:, -1])
+        return outer_loss(decoder, theta, batch, steps=inner_steps, rate=rate_of(inner))
 
     def init(theta: Tree) -> State:
         theta = jax.tree.map(jnp.asarray, theta)

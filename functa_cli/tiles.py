@@ -1,4 +1,4 @@
-"""Work in tiles: a batch of signals is cut into tiles of a few signals by a few points, so memory never depends on either.
+"""Work in tiles of a few signals by a few points, so that memory depends on the number of neither.
 
 Letters: b signals, n points, m tiles along the points, g signals in a tile, p points in a tile, so that
 b is a multiple of g and m p >= n; the points added to fill the last tile have weight 0.

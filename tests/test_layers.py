@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "functa_cli"
 ROWS = [
     "errors config events plugins",
     "signal coords modality modalities loader store template basefile place trees writers folder pictures sheets",
-    "sine render decoder fields tiles buckets inner metrics",
+    "sine linear render decoder fields tiles buckets loss inner metrics",
     "meta guard train",
     "basenet fit encode decode",
     "cli",

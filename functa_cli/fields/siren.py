@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from functa_cli.linear import dense, spread
 from functa_cli.sine import sin
 
 
@@ -67,13 +68,13 @@ class Siren(nnx.Module):
         return Modulation(None, self.w0 * (biases + shift.reshape(shape)))
 
     def __call__(self, modulation: Modulation, x: jax.Array) -> jax.Array:
-        """Values [..., c] at `x` [..., field_dim]."""
+        """Values [n, c] at `x` [n, field_dim]."""
         for index in range(self.layers):
-            x = x @ (self.w0 * self._sine(index).kernel[...])
+            x = dense(x, self.w0 * self._sine(index).kernel[...])
             if modulation.scale is not None:
-                x = x * modulation.scale[index]
-            x = sin(x + modulation.phase[index])
-        return self.out(x) + 0.5
+                x = x * spread(modulation.scale[index], x.shape[-2])
+            x = sin(x + spread(modulation.phase[index], x.shape[-2]))
+        return dense(x, self.out.kernel[...]) + self.out.bias[...] + 0.5
 
     def _sine(self, index: int) -> nnx.Linear:
         return getattr(self, f"sine_{index}")

@@ -56,8 +56,8 @@ def test_masked_points_never_matter(network):
     decode, theta = network
     batch = pictures(5, (4, 6), hidden=0.4)
     spoiled = jnp.where(batch.weights[..., None] > 0, batch.features, 1e3)
-    a = fit_modulations(decode, theta, batch, steps=2)
-    b = fit_modulations(decode, theta, batch._replace(features=spoiled), steps=2)
+    fit = jax.jit(lambda batch: fit_modulations(decode, theta, batch, steps=2))
+    a, b = fit(batch), fit(batch._replace(features=spoiled))
     np.testing.assert_array_equal(a.phi, b.phi)
 
 
@@ -66,11 +66,10 @@ def test_a_batch_is_a_loop_of_singles(network, shared):
     decode, theta = network
     batch = pictures(5, (4, 6), hidden=0.2)
     coords = batch.coords if shared else jnp.broadcast_to(batch.coords, (5, *batch.coords.shape))
-    together = fit_modulations(decode, theta, batch._replace(coords=coords), steps=3)
+    fit = jax.jit(lambda batch: fit_modulations(decode, theta, batch, steps=3))
+    together = fit(batch._replace(coords=coords))
     for i in range(5):
-        alone = fit_modulations(
-            decode, theta, Signal(batch.coords, batch.features[i : i + 1], batch.weights[i : i + 1]), steps=3
-        )
+        alone = fit(Signal(batch.coords, batch.features[i : i + 1], batch.weights[i : i + 1]))
         np.testing.assert_allclose(together.phi[i], alone.phi[0], atol=2e-6)
         np.testing.assert_allclose(together.mse[i], alone.mse[0], rtol=1e-4)
 
@@ -84,6 +83,7 @@ def test_outer_gradient_equals_finite_differences(network):
         rng = np.random.default_rng(1)
         along = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape)) * 1e-2, theta)
 
+        @jax.jit
         def loss(theta):
             return jnp.mean(fit_modulations(decode, theta, batch, steps=3).mse[:, -1])
 

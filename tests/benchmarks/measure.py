@@ -1,0 +1,50 @@
+"""Timing and memory as the benchmarks take them: variants take turns in one run, so that a busy machine slows all alike."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def seconds(variants: Mapping[str, Callable[[], Any]], repeats: int = 5) -> dict[str, float]:
+    """Median wall seconds of each variant; all are run once to compile, then in turns."""
+    for run in variants.values():
+        jax.block_until_ready(run())
+    taken: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(repeats):
+        for name, run in variants.items():
+            begun = time.perf_counter()
+            jax.block_until_ready(run())
+            taken[name].append(time.perf_counter() - begun)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def scratch(function: Callable, *args: Any) -> int:
+    """Bytes of scratch memory that the compiled `function` of `args` needs, besides arguments and results."""
+    return jax.jit(function).lower(*args).compile().memory_analysis().temp_size_in_bytes
+
+
+def multiply_add(size: int = 2048) -> tuple[Callable[[], Any], float]:
+    """The floor of the machine: a square matrix product, and its floating-point operations."""
+    a = jnp.ones((size, size), jnp.float32)
+    product = jax.jit(lambda a: a @ a)
+    return lambda: product(a), 2.0 * size**3
+
+
+def forward_flops(points: int, width: int, depth: int, coords: int, channels: int) -> float:
+    """Multiply-adds, counted as two, of one evaluation of a SIREN at `points`."""
+    return 2.0 * points * width * (coords + (depth - 2) * width + channels)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows as a plain-text table; the first row names the columns."""
+    cells = [list(rows[0]), *[[_text(value) for value in row.values()] for row in rows]]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells)
+
+
+def _text(value: Any) -> str:
+    return f"{value:,.3g}" if isinstance(value, float) else str(value)
