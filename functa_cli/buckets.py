@@ -7,6 +7,7 @@ import numpy as np
 SMALLEST = 256  # points of the first bucket
 GROWTH = 1.25  # a bucket is this much larger than the one before
 OWN = 1 << 22  # points in all data of one shape that make it worth compiling for
+SPARE = 1 << 18  # points of padding that cost less than another program
 
 Shape = tuple[int, ...]
 
@@ -33,15 +34,22 @@ def padded_points(shapes: np.ndarray) -> dict[Shape, int]:
     return {shape: largest[bucket(n)] if shape in shared else n for shape, n in points.items()}
 
 
-def batches(count: int, most: int) -> Iterator[tuple[int, int]]:
-    """Batches for `count` signals of one shape: how many signals, and to how many they are padded, `most` at most.
+def batches(count: int, most: int, points: int) -> Iterator[tuple[int, int]]:
+    """Batches for `count` signals of `points` points: how many signals, and to how many they are padded.
 
-    Padded sizes are `most` and the powers of four below; never more than half of a batch is padding.
+    Padded sizes are `most`, the largest, and the powers of four below. No more than half of a batch is padding, unless
+    it is small and another one has the full size already.
     """
     sizes = [4**power for power in range(most.bit_length()) if 4**power < most] + [most]
+    full = count >= most
     while count > 0:
         above = next((size for size in sizes if size >= count), most)
-        size = above if 2 * count > above else max(size for size in sizes if size <= count)
+        if full and (most - count) * points <= SPARE:
+            size = most
+        elif 2 * count > above:
+            size = above
+        else:
+            size = max(size for size in sizes if size <= count)
         taken = min(count, size)
         yield taken, size
         count -= taken

@@ -1,7 +1,7 @@
 """`functa encode`: fit modulations to every datum (eq. 1) and write them as a functaset, shard by shard."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -75,28 +75,34 @@ def encode(
     fit = partial(basenet.compiled_fit(network, steps), network.theta)
     points = buckets.padded_points(source.shapes)
     total, count = 0.0, 0
-    for part in pending:
-        phi = np.full((part.stop - part.start, *store.latent_shape), np.nan, np.float32)
-        mse = np.full(part.stop - part.start, np.inf, np.float32)
-        for indices, result in _shard(fit, source, part, batch or BATCH, points):
-            done += len(indices)
-            if isinstance(result, str):
-                yield Note(f"skipped {result}", warning=True)
-                continue
-            error, rows = result.mse[:, -1], np.array(indices) - part.start
-            good = np.isfinite(error) & np.isfinite(result.phi.reshape(len(rows), -1)).all(axis=1)
-            for index in np.array(indices)[~good]:
-                yield Note(f"skipped {source.ids[index]}: its modulations diverge", warning=True)
-            phi[rows[good]], mse[rows[good]] = result.phi[good], error[good]
-            total, count = total + float(error[good].sum()), count + int(good.sum())
-            yield Progress(done, store.n, network.modality.unit, {"psnr": _psnr(total / count)} if count else {})
-        store.write(part, phi, mse)
+    with ThreadPoolExecutor(1) as reader:
+        for part in pending:
+            phi = np.full((part.stop - part.start, *store.latent_shape), np.nan, np.float32)
+            mse = np.full(part.stop - part.start, np.inf, np.float32)
+            for indices, result in _shard(fit, source, reader, part, batch or BATCH, points):
+                done += len(indices)
+                if isinstance(result, str):
+                    yield Note(f"skipped {result}", warning=True)
+                    continue
+                error, rows = result.mse[:, -1], np.array(indices) - part.start
+                good = np.isfinite(error) & np.isfinite(result.phi.reshape(len(rows), -1)).all(axis=1)
+                for index in np.array(indices)[~good]:
+                    yield Note(f"skipped {source.ids[index]}: its modulations diverge", warning=True)
+                phi[rows[good]], mse[rows[good]] = result.phi[good], error[good]
+                total, count = total + float(error[good].sum()), count + int(good.sum())
+                yield Progress(done, store.n, network.modality.unit, {"psnr": _psnr(total / count)} if count else {})
+            store.write(part, phi, mse)
     store.finalize()
     yield from _close(store, len(source.problems), strict)
 
 
 def _shard(
-    fit: Callable[[Signal], Fit], source: Source, part: slice, most: int, points: dict[buckets.Shape, int]
+    fit: Callable[[Signal], Fit],
+    source: Source,
+    reader: Executor,
+    part: slice,
+    most: int,
+    points: dict[buckets.Shape, int],
 ) -> Iterator[tuple[list[int], Fit | str]]:
     """Results of one shard, batch by batch, each of one shape; a file that cannot be read gives its reason instead."""
     groups: dict[buckets.Shape, list[int]] = {}
@@ -105,19 +111,19 @@ def _shard(
     work = []
     for shape, indices in groups.items():
         start = 0
-        for taken, size in buckets.batches(len(indices), max(1, min(most, BATCH_VALUES // points[shape]))):
+        largest = max(1, min(most, BATCH_VALUES // points[shape]))
+        for taken, size in buckets.batches(len(indices), largest, points[shape]):
             work.append((indices[start : start + taken], size, points[shape]))
             start += taken
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(_read, source, work[0][0])
-        for number, (_, *padded) in enumerate(work):
-            signals, problems = waiting.result()
-            if number + 1 < len(work):
-                waiting = pool.submit(_read, source, work[number + 1][0])
-            for index, reason in problems:
-                yield [index], reason
-            if signals:
-                yield list(signals), _fitted(fit, list(signals.values()), *padded)
+    waiting = reader.submit(_read, source, work[0][0])
+    for number, (_, *padded) in enumerate(work):
+        signals, problems = waiting.result()
+        if number + 1 < len(work):
+            waiting = reader.submit(_read, source, work[number + 1][0])
+        for index, reason in problems:
+            yield [index], reason
+        if signals:
+            yield list(signals), _fitted(fit, list(signals.values()), *padded)
 
 
 def _fitted(fit: Callable[[Signal], Fit], signals: list[Signal], size: int, points: int) -> Fit:

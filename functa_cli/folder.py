@@ -19,10 +19,9 @@ class Listing(NamedTuple):
     """Files of a data set, sorted by name."""
 
     root: Path
-    files: list[Path]  # where to read them
-    names: list[PurePosixPath]  # relative to the root
+    names: list[str]  # relative to the root, with / between folders
     others: int  # files that were passed over
-    problems: list[tuple[PurePosixPath, str]]  # folders that may not be read, and why
+    problems: list[tuple[str, str]]  # folders that may not be read, and why
 
 
 def listing(path: Path, suffixes: Sequence[str], *, most: int | None = None) -> Listing:
@@ -36,15 +35,18 @@ def listing(path: Path, suffixes: Sequence[str], *, most: int | None = None) -> 
     if not path.exists():
         raise DataError(f"{str(path)!r} does not exist; expected a file or a folder of {', '.join(suffixes)} files")
     if path.is_file():
-        return Listing(path.parent, [path], [PurePosixPath(path.name)], 0, [])
+        return Listing(path.parent, [path.name], 0, [])
     if not os.access(path, os.R_OK | os.X_OK):
         raise DataError(f"{str(path)!r} may not be read (permission denied)")
-    found: list[tuple[PurePosixPath, Path]] = []
-    problems: list[tuple[PurePosixPath, str]] = []
+    names: list[str] = []
+    problems: list[tuple[str, str]] = []
+
+    def relative(folder: str) -> str:
+        inside = os.path.relpath(folder, path).replace(os.sep, "/")
+        return "" if inside == "." else f"{inside}/"
 
     def refused(error: OSError) -> None:
-        name = PurePosixPath(Path(error.filename or path).relative_to(path).as_posix())
-        problems.append((name, f"cannot be listed: {error.strerror}"))
+        problems.append((relative(error.filename or str(path)) or ".", f"cannot be listed: {error.strerror}"))
 
     others, seen = 0, {os.path.realpath(path)}
     for folder, inside, files in os.walk(path, onerror=refused, followlinks=True):
@@ -54,38 +56,38 @@ def listing(path: Path, suffixes: Sequence[str], *, most: int | None = None) -> 
             if not name.startswith(".") and target not in seen:
                 seen.add(target)
                 inside.append(name)
-        for name in files:
-            file = Path(folder, name)
-            if name.startswith("."):
-                continue
-            if file.suffix.lower() in suffixes:
-                found.append((PurePosixPath(file.relative_to(path).as_posix()), file))
-            else:
-                others += 1
-        if most is not None and len(found) + others >= most:
+        shown = [name for name in files if not name.startswith(".")]
+        chosen = [name for name in shown if os.path.splitext(name)[1].lower() in suffixes]
+        others += len(shown) - len(chosen)
+        front = relative(folder)
+        names.extend(front + name for name in chosen)
+        if most is not None and len(names) + others >= most:
             break
-    found.sort(key=lambda pair: str(pair[0]))
-    return Listing(path, [file for _, file in found], [name for name, _ in found], others, problems)
+    return Listing(path, sorted(names), others, problems)
 
 
-def safe_id(name: PurePosixPath) -> str:
+def safe_id(name: str) -> str:
     """Name of a file as text that any store can hold: undecodable bytes become escapes."""
-    return str(name).encode("utf-8", "backslashreplace").decode("utf-8")
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def labels(names: Sequence[PurePosixPath]) -> tuple[np.ndarray, tuple[str, ...]]:
+def labels(names: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Label of each file (int32 [files], -1 = none) and the names of the classes.
 
     A class is a first folder; where the first folders are train/ and test/, a second one.
     """
     past = 1 if _first_folders_split(names) else 0
-    parts = [name.parts[past if name.parts[0].lower() in SPLIT_FOLDERS else 0 :] for name in names]
-    classes = tuple(sorted({part[0] for part in parts if len(part) > 1}))
+    found = []
+    for name in names:
+        parts = name.split("/")
+        parts = parts[past if parts[0].lower() in SPLIT_FOLDERS else 0 :]
+        found.append(parts[0] if len(parts) > 1 else None)
+    classes = tuple(sorted({safe_id(one) for one in found if one is not None}))
     place = {name: number for number, name in enumerate(classes)}
-    return np.array([place[part[0]] if len(part) > 1 else -1 for part in parts], np.int32), classes
+    return np.array([-1 if one is None else place[safe_id(one)] for one in found], np.int32), classes
 
 
-def splits(names: Sequence[PurePosixPath], ids: Sequence[str], rule: str, seed: int) -> list[str]:
+def splits(names: Sequence[str], ids: Sequence[str], rule: str, seed: int) -> list[str]:
     """Part of each file, "train" or "test".
 
     `rule`: "auto" follows train/ and test/ folders, else holds out a tenth; "0.2" holds out that share; "none" nothing.
@@ -94,7 +96,7 @@ def splits(names: Sequence[PurePosixPath], ids: Sequence[str], rule: str, seed: 
     Raises:
         ConfigError: another rule.
     """
-    folders = [SPLIT_FOLDERS.get(name.parts[0].lower()) if len(name.parts) > 1 else None for name in names]
+    folders = [SPLIT_FOLDERS.get(name.split("/")[0].lower()) if "/" in name else None for name in names]
     if rule == "auto" and {"train", "test"} <= set(folders):
         return [folder or "train" for folder in folders]
     if rule == "none":
@@ -133,7 +135,7 @@ def file_names(ids: Sequence[str], suffix: str) -> list[str]:
     return next(names for names in chain([mixed], longer) if len({*names, *folders}) == len(ids) + len(folders))
 
 
-def _first_folders_split(names: Sequence[PurePosixPath]) -> bool:
-    folders = {name.parts[0].lower() for name in names if len(name.parts) > 1}
+def _first_folders_split(names: Sequence[str]) -> bool:
+    folders = {name.split("/")[0].lower() for name in names if "/" in name}
     parts = {SPLIT_FOLDERS.get(folder) for folder in folders}
     return {"train", "test"} <= parts or (bool(folders) and None not in parts)

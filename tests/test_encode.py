@@ -93,10 +93,12 @@ def test_buckets_waste_little_and_are_few():
     assert many == {(64, 64): 4096, (65, 65): 4225}
     for count in range(1, 300):
         for most in (1, 3, 10, 64):
-            plan = list(buckets.batches(count, most))
+            plan = list(buckets.batches(count, most, 1_000_000))
             assert sum(taken for taken, _ in plan) == count
             assert all(taken <= size <= min(most, 2 * taken) for taken, size in plan)
             assert len({size for _, size in plan} | {1, most}) <= 5
+    assert list(buckets.batches(80, 64, 4096)) == [(64, 64), (16, 64)]
+    assert list(buckets.batches(80, 64, 100_000)) == [(64, 64), (16, 16)]
 
 
 def test_the_batch_size_does_not_matter(tmp_path, base, data):

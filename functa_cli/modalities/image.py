@@ -37,22 +37,21 @@ class ImageSource:
         self.size = parse_size(options.resolution) if options.resolution else None
         found = listing(Path(path), SUFFIXES)
         self.problems = [Problem(safe_id(name), reason) for name, reason in found.problems]
-        names, self.files, headers = [], [], []
-        for name, file in zip(found.names, found.files):
+        names, headers = [], []
+        for name in found.names:
             try:
-                headers.append(read_header(file))
+                headers.append(read_header(found.root / name))
             except DataError as error:
                 self.problems.append(Problem(safe_id(name), str(error)))
             else:
                 names.append(name)
-                self.files.append(file)
             if options.limit and len(names) == options.limit:
                 break
         if not names:
             seen = f"{len(found.names)} unreadable pictures" if found.names else f"{found.others} files, none a picture"
             first = f"; {self.problems[0].path} {self.problems[0].reason}" if self.problems else ""
             raise DataError(f"{str(path)!r} holds {seen}{first}; expected {', '.join(SUFFIXES)} files")
-        self.ids = [safe_id(name) for name in names]
+        self.root, self.files, self.ids = found.root, names, [safe_id(name) for name in names]
         self.labels, self.classes = labels(names)
         self.split = splits(names, self.ids, options.split, seed)
         native = [header.shape for header in headers]
@@ -73,7 +72,7 @@ class ImageSource:
 
     def __getitem__(self, index: int) -> Signal:
         try:
-            values = read(self.files[index], self.channels, self.background, self.size)
+            values = read(self.root / self.files[index], self.channels, self.background, self.size)
         except DataError as error:
             raise DataError(f"{self.ids[index]} {error}") from None
         except OSError as error:
@@ -91,7 +90,7 @@ def accepts(path: Path) -> str | None:
     found = listing(path, SUFFIXES, most=1000)
     if not found.names:
         return None
-    kinds = [name.suffix.lower() for name in found.names]
+    kinds = [Path(name).suffix.lower() for name in found.names]
     common = max(sorted(set(kinds)), key=kinds.count)
     return f"{kinds.count(common)}{'+' if len(kinds) >= 1000 else ''} {common} files"
 
