@@ -1,8 +1,8 @@
 """The one training loop: rounds of steps, judged by the guard, looked at on held-out data, and kept in checkpoints.
 
 It knows neither files nor what is trained: it is handed a pure step and a stream of batches, and yields what happened.
-The state at step s depends on nothing but the start and s, so a run continued from a checkpoint ends like one that
-was never cut off.
+The state at step s depends on nothing but the start and s, and checkpoints are the states that the guard goes back to,
+so a run continued from a checkpoint ends like one that was never cut off.
 """
 
 from collections.abc import Callable, Iterator
@@ -76,6 +76,10 @@ def train(
             norms.append(info.gradient_norm)
         seen = np.array([float(value) for value in errors])
         memory, reason = guards.judge(run.guard, seen, np.array([float(value) for value in norms]), mean_error)
+        look, sound = None, True
+        if reason is None and _is_look(stop, outer):
+            look = _psnr(heldout(state))
+            sound, reason = guards.judge_look(_best(run.history), look)
         if reason is not None:
             failures += 1
             if failures > PATIENCE:
@@ -87,14 +91,9 @@ def train(
             yield Round(done, float("nan"), None, note, run, False)
             continue
         done, run = stop, run._replace(state=state, guard=memory)
-        look = None
-        if _is_look(done, outer):
-            look = _psnr(heldout(state))
-            row = int(np.sum(np.isfinite(run.history[:, 0])))
-            history = run.history.copy()
-            history[row] = done, _psnr(float(np.mean(seen))), look
-            run = run._replace(history=history)
-        checkpoint = done % outer.checkpoint == 0 or done == outer.steps
+        if look is not None:
+            run = run._replace(history=_with_look(run.history, done, _psnr(float(np.mean(seen))), look))
+        checkpoint = (done % outer.checkpoint == 0 and sound) or done == outer.steps
         if checkpoint:
             good, at, failures = run, done, 0
         yield Round(done, _psnr(float(np.mean(seen))), look, None, run, checkpoint)
@@ -120,6 +119,16 @@ def from_arrays(arrays: dict[str, np.ndarray], like: Run) -> Run:
 
 def _psnr(error: float) -> float:
     return float(-10.0 * np.log10(max(error, 1e-12)))
+
+
+def _best(history: np.ndarray) -> float:
+    looks = history[np.isfinite(history[:, 2]), 2]
+    return float(looks.max()) if len(looks) else float("-inf")
+
+
+def _with_look(history: np.ndarray, step: int, psnr: float, look: float) -> np.ndarray:
+    row = int(np.sum(np.isfinite(history[:, 0])))
+    return np.concatenate([history[:row], [[step, psnr, look]], history[row + 1 :]])
 
 
 def _is_look(step: int, outer: OuterConfig) -> bool:
