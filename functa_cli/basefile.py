@@ -18,6 +18,7 @@ from functa_cli.place import (
     normal,
     open_group,
     prepare,
+    read_array,
     sweep,
 )
 from functa_cli.trees import Tree, fingerprint, leaves, read_tree, write_tree
@@ -125,14 +126,13 @@ def _close(group: zarr.Group) -> None:
 def save_state(path: str, arrays: dict[str, np.ndarray], step: int) -> None:
     """Replace the checkpoint in one atomic step: it is a single chunk, which holds an .npz."""
     buffer = io.BytesIO()
-    np.savez(buffer, step=np.array(step), **arrays)
+    np.savez(buffer, allow_pickle=False, step=np.array(step), **arrays)
     data = np.frombuffer(buffer.getvalue(), np.uint8)
     group = open_group(path, "r+")
-    if STATE in group:
-        array = group[STATE]
-        if array.shape == data.shape:  # ty: ignore[unresolved-attribute]
-            array[...] = data  # ty: ignore[invalid-assignment]
-            return
+    array = group.get(STATE)
+    if isinstance(array, zarr.Array) and array.shape == data.shape:
+        array[...] = data
+        return
     array = group.create_array(
         STATE,
         shape=data.shape,
@@ -151,10 +151,10 @@ def load_state(path: str) -> tuple[dict[str, np.ndarray], int] | None:
     Raises:
         StoreError: it is damaged.
     """
-    group = open_group(path)
-    if STATE not in group:
+    array = open_group(path).get(STATE)
+    if not isinstance(array, zarr.Array):
         return None
-    data = np.asarray(group[STATE][...]).tobytes()  # ty: ignore[not-subscriptable, invalid-argument-type]
+    data = read_array(path, array).tobytes()
     if not any(data):
         return None
     try:

@@ -30,17 +30,52 @@ class Problem(NamedTuple):
     reason: str
 
 
-class Source(Protocol):
+class Known(Protocol):
+    """What is known of data before they are read."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Unique, stable names (relative paths)."""
+        ...
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int32 [datum]; an index into `classes`, -1 = none."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels."""
+        ...
+
+    @property
+    def split(self) -> Sequence[str]:
+        """Part of each datum, "train" or "test"."""
+        ...
+
+    @property
+    def shapes(self) -> np.ndarray:
+        """int32 [datum, axes]: the grid that each datum is read at."""
+        ...
+
+
+class Source(Known, Protocol):
     """The signals of one folder or file in a fixed order; features are read only when asked for."""
 
-    ids: Sequence[str]  # unique, stable names (relative paths)
-    labels: np.ndarray  # int32 [datum]; -1 = none
-    classes: tuple[str, ...]  # names of the labels
-    split: Sequence[str]  # "train" or "test" of each datum
-    shapes: np.ndarray  # int32 [datum, axes]: the grid that each datum is read at
-    geometry: dict[str, Any]  # JSON: what `query` and `write` need besides a shape, such as {"channels": 3}
-    found: str  # one sentence: what was found
-    problems: Sequence[Problem]  # files left out while listing
+    @property
+    def geometry(self) -> dict[str, Any]:
+        """JSON: what `query` and `write` need besides a shape; {"channels": c} at least."""
+        ...
+
+    @property
+    def found(self) -> str:
+        """One sentence: what was found."""
+        ...
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """Files left out while listing."""
+        ...
 
     def __len__(self) -> int: ...
 

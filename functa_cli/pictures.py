@@ -4,7 +4,7 @@ import contextlib
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,7 +86,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _decoding(path: Path) -> Iterator[None]:
+def _decoding(path: Path) -> Generator[None, None, None]:
     """Whatever a decoder raises on bytes that it does not like becomes one reason."""
     try:
         yield

@@ -5,7 +5,7 @@ import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
@@ -23,7 +23,7 @@ def is_local(path: str) -> bool:
     return "://" not in path
 
 
-def open_group(path: str, mode: str = "r") -> zarr.Group:
+def open_group(path: str, mode: Literal["r", "r+"] = "r") -> zarr.Group:
     """The Zarr group at `path`, "r" or "r+".
 
     Raises:
@@ -83,9 +83,7 @@ def existing(path: str) -> dict[str, Any] | None:
     except StoreError as error:
         raise StoreError(f"will not write over what is there: {error}") from None
     found = group.attrs.asdict().get("functa")
-    if not isinstance(found, dict):
-        attributes(path, group)
-    return found
+    return dict(found) if isinstance(found, dict) else attributes(path, group)
 
 
 def prepare(path: str, kind: str, request: dict[str, Any]) -> zarr.Group:

@@ -1,7 +1,7 @@
 """A functaset before its first datum is encoded: all but modulations and errors is written, then it is continued."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import zarr
@@ -9,21 +9,12 @@ import zarr
 from functa_cli import __version__
 from functa_cli.basefile import Base
 from functa_cli.errors import StoreError
+from functa_cli.modality import Known
 from functa_cli.place import FORMAT, OVERWRITE, difference, existing, normal, prepare, sweep
 from functa_cli.store import Functaset
 from functa_cli.trees import COMPRESSOR, write_tree
 
 CHUNK = 256  # data a chunk at most: what reading one datum costs
-
-
-class Known(Protocol):
-    """What is known of the data before they are encoded; a `modality.Source` is one."""
-
-    ids: Sequence[str]
-    labels: np.ndarray  # int32 [datum]; -1 = none
-    classes: tuple[str, ...]
-    split: Sequence[str]
-    shapes: np.ndarray  # int32 [datum, axes]
 
 
 def begin(

@@ -102,7 +102,8 @@ def query(geometry: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray:
 
 def assemble(geometry: dict[str, Any], features: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Picture uint8 [rows, columns] or [rows, columns, 3] from features [n, c] in [0, 1]; others are clipped."""
-    values = np.rint(np.clip(np.nan_to_num(features), 0.0, 1.0) * 255.0).astype(np.uint8)
+    values: np.ndarray = np.clip(np.nan_to_num(features), 0.0, 1.0)
+    values = np.rint(values * 255.0).astype(np.uint8)
     return values.reshape(*shape) if geometry["channels"] == 1 else values.reshape(*shape, 3)
 
 
