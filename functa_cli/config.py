@@ -158,9 +158,10 @@ def parse_set(text: str) -> dict[str, Any]:
         value = tomllib.loads(f"value = {right}")["value"]
     except tomllib.TOMLDecodeError:
         value = right.strip()
-    for part in reversed(parts):
-        value = {part: value}
-    return value
+    layer: dict[str, Any] = {parts[-1]: value}
+    for part in reversed(parts[:-1]):
+        layer = {part: layer}
+    return layer
 
 
 def overlay(*layers: Mapping[str, Any]) -> dict[str, Any]:

@@ -90,12 +90,12 @@ def make(decoder: Decoder, inner: InnerConfig, outer: OuterConfig) -> Meta:
             gradient = jax.tree.map(lambda leaf: leaf * shrink, gradient)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.theta)
         factors = _labelled(state.theta, {"start": 0.0, "map": outer.map_rate * scale}, scale)
-        theta = optax.apply_updates(state.theta, jax.tree.map(jnp.multiply, updates, factors))
+        theta: Tree = jax.tree.map(lambda leaf, move, factor: leaf + factor * move, state.theta, updates, factors)
         if "rates" in theta["inner"]:
             theta["inner"]["rates"] = jnp.clip(theta["inner"]["rates"], *inner.rate_bounds)
         average = state.average
         if average is not None:
-            average = optax.incremental_update(theta, average, 1.0 - outer.ema)
+            average = jax.tree.map(lambda old, new: outer.ema * old + (1.0 - outer.ema) * new, average, theta)
         return State(theta, optimizer_state, average), info
 
     return Meta(init, step)
@@ -105,7 +105,7 @@ def _optimizer(outer: OuterConfig) -> optax.GradientTransformation:
     if outer.optimizer == "adam":
         return optax.adam(schedule(outer))
 
-    def orthogonalised(theta: Tree) -> Any:
+    def orthogonalised(theta: Any) -> Any:
         """Muon for the matrices between hidden layers; Adam for biases and the output layer."""
         dimensions = optax.contrib.MuonDimensionNumbers()
         chosen = _labelled(theta, {"out": None}, dimensions)

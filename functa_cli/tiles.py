@@ -50,7 +50,8 @@ def cut(batch: Signal, size: Plan) -> Tiles:
     total = jnp.sum(batch.weights, axis=-1, keepdims=True) * c
     weights = jnp.where(total > 0, batch.weights / jnp.where(total > 0, total, 1.0), 0.0)
 
-    def arrange(x: jax.Array) -> jax.Array:
+    def arrange(values: jax.typing.ArrayLike) -> jax.Array:
+        x = jnp.asarray(values)
         tail = x.shape[2:]
         x = jnp.pad(x, [(0, 0), (0, m * p - n)] + [(0, 0)] * len(tail))
         return jnp.moveaxis(x.reshape(b // g, g, m, p, *tail), 2, 1)

@@ -60,7 +60,7 @@ class Siren(nnx.Module):
     def modulate(self, phi: jax.Array) -> Modulation:
         """Phases, and scales if any, of all layers for `phi` [*latent_shape]."""
         shape = (self.layers, self.width)
-        biases = jnp.stack([self._sine(index).bias[...] for index in range(self.layers)])
+        biases = jnp.stack([jnp.asarray(self._sine(index).bias) for index in range(self.layers)])
         if self.kind == "shift+scale":
             scale, shift = (part.reshape(shape) for part in jnp.split(phi, 2))
             return Modulation(1.0 + scale, self.w0 * ((1.0 + scale) * biases + shift))
@@ -70,11 +70,11 @@ class Siren(nnx.Module):
     def __call__(self, modulation: Modulation, x: jax.Array) -> jax.Array:
         """Values [n, c] at `x` [n, field_dim]."""
         for index in range(self.layers):
-            x = dense(x, self.w0 * self._sine(index).kernel[...])
+            x = dense(x, self.w0 * jnp.asarray(self._sine(index).kernel))
             if modulation.scale is not None:
                 x = x * spread(modulation.scale[index], x.shape[-2])
             x = sin(x + spread(modulation.phase[index], x.shape[-2]))
-        return dense(x, self.out.kernel[...]) + self.out.bias[...] + 0.5
+        return dense(x, jnp.asarray(self.out.kernel)) + jnp.asarray(self.out.bias) + 0.5
 
     def _sine(self, index: int) -> nnx.Linear:
         return getattr(self, f"sine_{index}")
