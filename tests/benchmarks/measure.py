@@ -1,4 +1,4 @@
-"""Timing and memory as the benchmarks take them: variants take turns in one run, so that a busy machine slows all alike."""
+"""Timing and memory of the benchmarks: variants take turns in one run, so that a busy machine slows all alike."""
 
 import statistics
 import time
