@@ -527,10 +527,11 @@ def test_prepare_jax_sets_a_cache_and_adds_to_the_flags(tmp_path):
     cpu = tmp_path / "cpuinfo"
     cpu.write_text("processor : 0\nflags : sse avx2 avx512f\n")
     environ = {"XDG_CACHE_HOME": str(tmp_path), "XLA_FLAGS": "--xla_foo=1"}
-    runtime.prepare_jax(environ, str(cpu))
+    runtime.prepare_jax(environ, str(cpu), "0.12.0.1")
     assert environ == {
         "XDG_CACHE_HOME": str(tmp_path),
-        "XLA_FLAGS": "--xla_foo=1 --xla_cpu_prefer_vector_width=512",
+        "XLA_FLAGS": "--xla_foo=1 --xla_cpu_prefer_vector_width=512"
+        " --xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT",
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "functa" / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5",
     }
@@ -543,7 +544,7 @@ def test_prepare_jax_leaves_what_the_user_set(tmp_path):
     environ = {
         "JAX_COMPILATION_CACHE_DIR": "mine",
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "9",
-        "XLA_FLAGS": "--xla_cpu_prefer_vector_width=256",
+        "XLA_FLAGS": "--xla_cpu_prefer_vector_width=256 --xla_cpu_experimental_ynn_fusion_type=",
     }
     kept = dict(environ)
     runtime.prepare_jax(environ, str(cpu))
@@ -553,7 +554,7 @@ def test_prepare_jax_leaves_what_the_user_set(tmp_path):
 def test_prepare_jax_does_without_a_cache_or_cpuinfo(tmp_path):
     (tmp_path / "file").write_text("")
     environ = {"XDG_CACHE_HOME": str(tmp_path / "file")}
-    runtime.prepare_jax(environ, str(tmp_path / "none"))
+    runtime.prepare_jax(environ, str(tmp_path / "none"), "0.13.0")
     assert "JAX_COMPILATION_CACHE_DIR" not in environ
     assert "XLA_FLAGS" not in environ
 
