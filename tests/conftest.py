@@ -30,6 +30,25 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+PROGRAMS: dict = {}
+
+
+@pytest.fixture
+def one_program(monkeypatch) -> None:
+    """Inner loops are traced once for all tests: what a network computes depends on its settings alone."""
+    from functa_cli import basenet
+
+    real = basenet.compiled_fit
+
+    def kept(network, steps):
+        key = (network.config, np.shape(network.theta["field"]["out"]["bias"]), steps)
+        if key not in PROGRAMS:
+            PROGRAMS[key] = real(network, steps)
+        return PROGRAMS[key]
+
+    monkeypatch.setattr(basenet, "compiled_fit", kept)
+
+
 @pytest.fixture(scope="session")
 def base(tmp_path_factory) -> str:
     """Path of an untrained base network for RGB pictures, width 16, depth 3, latent 8."""

@@ -18,6 +18,7 @@ from functa_cli.errors import ConfigError, DataError, StoreError
 from functa_cli.store import Functaset
 from tests.sets import contents, run, save_pictures
 
+pytestmark = pytest.mark.usefixtures("one_program")
 SHAPES = [(8, 8), (8, 12), (10, 8), (8, 8), (20, 16)]
 
 

@@ -19,6 +19,8 @@ from functa_cli.signal import Signal
 from functa_cli.store import Functaset
 from tests.sets import contents, run, save_base, save_pictures, shell
 
+pytestmark = pytest.mark.usefixtures("one_program")
+
 
 @pytest.fixture
 def data(tmp_path):
