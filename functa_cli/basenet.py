@@ -22,6 +22,7 @@ PAPER = {
     "outer": {
         "steps": 500_000,
         "batch": 256,
+        "points": 0,
         "optimizer": "adam",
         "rate": 3e-6,
         "map_rate": 1.0,
@@ -77,7 +78,7 @@ def restore(base: Base) -> Network:
     """The network of a base network or functaset on disk, with its weights."""
     network = create(settings(base.modality, [base.config]), base.geometry["channels"])
     own = ["start"] + ["rates"] * (network.config.inner.rates == "meta-sgd")
-    inner = {name: network.decoder.latent_shape for name in own}
+    inner = dict.fromkeys(own, network.decoder.latent_shape)
     want = {"field": jax.tree.map(jnp.shape, network.theta["field"]), "inner": inner}
     if want != jax.tree.map(jnp.shape, base.theta):
         raise StoreError("the weights in the store do not have the shapes that its settings describe; fetch it again")

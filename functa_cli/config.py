@@ -42,11 +42,11 @@ class OuterConfig:
     """The outer loop (Algorithm 1): gradient steps on the base network."""
 
     recipe: Literal["default", "paper"] = "default"
-    steps: int = 2000
+    steps: int = 4000
     batch: int = 16
-    points: int = 0  # > 0: that many random points of each signal per step, the same for inner and outer loss
+    points: int = 1024  # random points of each signal a step, the same for inner and outer loss; 0 = all
     optimizer: Literal["muon", "adam"] = "muon"
-    rate: float = 2e-3
+    rate: float = 1e-3
     map_rate: float = 3.0  # factor on the rate of the map from modulations to shifts
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: float = 0.05  # share of the steps

@@ -37,12 +37,12 @@ SETTINGS = {  # flag -> setting; defaults live in the settings
 OF_DATA = ("resolution", "split", "limit", "seed")
 
 DEFAULTS = {  # what --help tells of recipe default and, where it differs, of recipe paper; a test compares
-    "steps": "2000; paper: 500000",
+    "steps": "4000; paper: 500000",
     "batch": "16; paper: 256",
-    "points": "0",
-    "rate": "0.002; paper: 3e-06",
+    "points": "1024; paper: 0",
+    "rate": "0.001; paper: 3e-06",
     "latent_dim": "128",
-    "width": "64; paper: 512",
+    "width": "128; paper: 512",
     "depth": "5; paper: 15",
     "w0": "30",
     "split": "auto",

@@ -28,7 +28,7 @@ class Options:
     kind: str = "siren"
     modulation: Literal["latent", "shift", "shift+scale"] = "latent"
     latent_dim: int = 128  # of phi, for `latent`
-    width: int = 64
+    width: int = 128
     depth: int = 5
     w0: float = 30.0
 
