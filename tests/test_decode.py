@@ -162,6 +162,7 @@ def test_a_cut_off_folder_is_never_continued_with_something_else(tmp_path, store
     events.close()
     with pytest.raises(StoreError, match="already; --overwrite replaces it"):
         run(decode(store, out, resolution="10"))
+    run(decode(store, out, resolution="9"))
     events = decode(store, out, resolution="10", overwrite=True)
     next(events)
     events.close()
