@@ -91,7 +91,7 @@ class ArrayWriter:
         found = existing(out)
         if found is not None and found.get("kind") != "decoded":
             raise StoreError(f"{out!r} is a {found.get('kind')} of functa, and decoding never replaces one")
-        if found is not None and not overwrite:
+        if found is not None and not found.get("unfinished") and not overwrite:
             raise StoreError(f"{out!r} exists; {AGAIN}")
 
     def wants(self, row: int) -> bool:

@@ -308,6 +308,13 @@ def test_errors_are_one_line_and_exit_1(stub, capfd, error, text):
     assert out == ""
 
 
+def test_a_run_that_overwrites_is_not_continued_by_the_same_command(stub, capfd, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["functa", "fit", "-m", "image", "--overwrite"])
+    stub("fit", OSError(28, "No space left on device", "x"))
+    assert run("fit -m image --overwrite") == 1
+    assert "then the same command without --overwrite continues" in capfd.readouterr().err
+
+
 def test_the_traceback_is_shown_with_vv(stub, capfd):
     stub("fit", DataError("bad"))
     assert run("fit -m image -vv") == 1

@@ -67,7 +67,7 @@ def test_malformed_set(text):
 
 def test_toml_errors_have_the_place(tmp_path):
     (tmp_path / "bad.toml").write_text("a = \n")
-    with pytest.raises(ConfigError, match="is not TOML: .*line 1"):
+    with pytest.raises(ConfigError, match=r"is not TOML: .*line 1"):
         read_toml(tmp_path / "bad.toml")
     with pytest.raises(ConfigError, match="cannot read the settings file"):
         read_toml(tmp_path / "none.toml")

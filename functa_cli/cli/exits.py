@@ -14,7 +14,6 @@ import click
 
 from functa_cli.errors import FunctaError
 
-AGAIN = "the same command continues where this one stopped"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 TWICE = 0.3  # seconds; programs such as timeout send one signal twice at once, to the process and to its group
@@ -82,7 +81,7 @@ def report(error: BaseException, verbose: int = 0) -> int:
     if isinstance(error, SystemExit):
         raise error
     if isinstance(error, (KeyboardInterrupt, Terminated)):
-        say(f"{'terminated' if isinstance(error, Terminated) else 'interrupted'}; {AGAIN}")
+        say(f"{'terminated' if isinstance(error, Terminated) else 'interrupted'}; {_again()}")
         return 143 if isinstance(error, Terminated) else 130
     if isinstance(error, BrokenPipeError):
         # whoever read the result has left; nor may the interpreter fail when it flushes stdout
@@ -115,6 +114,12 @@ def terminal() -> bool:
     return bool(sys.stderr and sys.stderr.isatty()) and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
+def _again() -> str:
+    """How to go on; with --overwrite the same command would begin anew."""
+    which = "the same command without --overwrite" if "--overwrite" in sys.argv else "the same command"
+    return f"{which} continues where this one stopped"
+
+
 def _sentence(error: BaseException) -> str:
     if isinstance(error, FunctaError):
         return str(error)
@@ -123,7 +128,7 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f" at {os.fspath(error.filename)!r}" if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
         if error.errno in FULL:
-            return f"no space left on the disk{where}; free some, then {AGAIN}"
+            return f"no space left on the disk{where}; free some, then {_again()}"
         if error.errno in DENIED:
             return (
                 f"no permission to read or write{where} ({error.strerror}); choose another place or change its rights"

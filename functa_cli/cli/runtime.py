@@ -1,6 +1,7 @@
 """What surrounds a verb: JAX prepared before it loads, its events shown, and its errors told in one line."""
 
 import contextlib
+import ctypes
 import importlib.metadata
 import os
 from collections.abc import Callable, Iterable, MutableMapping
@@ -13,6 +14,7 @@ from functa_cli.cli.options import Output
 from functa_cli.cli.progress import show
 from functa_cli.events import Event
 
+ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 WIDE = "--xla_cpu_prefer_vector_width=512"
 # Without it XLA hands sines to a library whose loops are several times slower than its own.
 SINGLE_DOTS = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
@@ -25,6 +27,7 @@ def run(start: Callable[[], Iterable[Event]], output: Output) -> None:
         click.exceptions.Exit: the verb failed, with the exit code.
     """
     try:
+        few_arenas()
         prepare_jax()
         show(start(), output)
     except (click.ClickException, click.exceptions.Exit):
@@ -32,6 +35,12 @@ def run(start: Callable[[], Iterable[Event]], output: Output) -> None:
     except Exception as error:
         exits.raise_lost()
         raise click.exceptions.Exit(exits.report(error, output.verbose)) from None
+
+
+def few_arenas() -> None:
+    """Let threads share two heaps: glibc gives them up to eight a core, which fill by chance and stay full."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library has no such heaps
+        ctypes.CDLL(None).mallopt(ARENA_MAX, 2)
 
 
 def prepare_jax(

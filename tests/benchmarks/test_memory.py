@@ -18,9 +18,7 @@ ALLOWED = (
     0.05  # growth for ten times the images: names, sizes and errors of the data are held, a few hundred bytes each
 )
 
-# Compiling takes memory, so both sets compile; and glibc keeps what threads free in up to eight arenas a core, which
-# fill by chance: some 40 MB of noise that says nothing of the program.
-SAME = {"JAX_ENABLE_COMPILATION_CACHE": "false", "MALLOC_ARENA_MAX": "1"}
+SAME = {"JAX_ENABLE_COMPILATION_CACHE": "false"}  # compiling takes memory, so both sets compile
 
 MEASURE = """
 import resource, runpy, sys
