@@ -62,6 +62,8 @@ def decode(
         raise ConfigError("nothing to write: give OUT, or --sheet PNG")
     if sheet is not None and Path(sheet).exists() and (Path(sheet).is_dir() or not overwrite):
         raise StoreError(f"{sheet!r} exists; " + ("it is a folder" if Path(sheet).is_dir() else AGAIN))
+    if original is not None and not Path(original).exists():
+        raise DataError(f"--original {original!r} does not exist; expected the data that the set was encoded from")
     grid = network.modality.parse_resolution(resolution) if resolution else None
     own = opened.shapes
     if grid and len(grid) != own.shape[1]:
