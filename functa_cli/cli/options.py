@@ -37,9 +37,9 @@ SETTINGS = {  # flag -> setting; defaults live in the settings
 OF_DATA = ("resolution", "split", "limit", "seed")
 
 DEFAULTS = {  # what --help tells of recipe default and, where it differs, of recipe paper; a test compares
-    "steps": "4000; paper: 500000",
-    "batch": "16; paper: 256",
-    "points": "1024; paper: 0",
+    "steps": "5000; paper: 500000",
+    "batch": "32; paper: 256",
+    "points": "512; paper: 0",
     "rate": "0.001; paper: 3e-06",
     "latent_dim": "128",
     "width": "128; paper: 512",
