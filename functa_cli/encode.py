@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from functa_cli import basenet, buckets, template
+from functa_cli.basenet import Network
 from functa_cli.config import to_dict
 from functa_cli.errors import DataError
 from functa_cli.events import Event, Note, Progress, Result
@@ -67,6 +68,13 @@ def encode(
         shard=shard,
         overwrite=overwrite,
     )
+    yield from _encoded(store, source, network, steps, batch or BATCH)
+    store.finalize()
+    yield from _close(store, len(source.problems), strict)
+
+
+def _encoded(store: Functaset, source: Source, network: Network, steps: int, most: int) -> Iterator[Event]:
+    """Encode what is still to be encoded, shard by shard; batches of `most` data."""
     pending = store.pending()
     done = store.n - sum(part.stop - part.start for part in pending)
     if done:
@@ -79,7 +87,7 @@ def encode(
         for part in pending:
             phi = np.full((part.stop - part.start, *store.latent_shape), np.nan, np.float32)
             mse = np.full(part.stop - part.start, np.inf, np.float32)
-            for indices, result in _shard(fit, source, reader, part, batch or BATCH, points):
+            for indices, result in _shard(fit, source, reader, part, most, points):
                 done += len(indices)
                 if isinstance(result, str):
                     yield Note(f"skipped {result}", warning=True)
@@ -92,8 +100,6 @@ def encode(
                 total, count = total + float(error[good].sum()), count + int(good.sum())
                 yield Progress(done, store.n, network.modality.unit, {"psnr": _psnr(total / count)} if count else {})
             store.write(part, phi, mse)
-    store.finalize()
-    yield from _close(store, len(source.problems), strict)
 
 
 def _shard(

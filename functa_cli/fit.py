@@ -2,18 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from functa_cli import basefile, basenet, meta
 from functa_cli.basefile import Base
+from functa_cli.basenet import Network
 from functa_cli.config import Config, to_dict
 from functa_cli.decoder import Tree
-from functa_cli.errors import DataError
+from functa_cli.errors import ConfigError, DataError
 from functa_cli.events import Event, Note, Progress, Result
 from functa_cli.loader import Loader
 from functa_cli.modality import Source
@@ -23,6 +24,18 @@ from functa_cli.trees import fingerprint
 
 EVALUATED = 512  # held-out data that the final figure is measured on, at most
 SAMPLED = 256  # training data that the mean signal is made of, at most
+
+
+class Job(NamedTuple):
+    """What is trained, on what."""
+
+    config: Config
+    source: Source
+    network: Network  # theta: where training starts
+    loader: Loader
+    heldout: Callable[..., float]  # heldout(theta, limit=n): mean error on the first n held-out data
+    trained_on: np.ndarray  # indices
+    tested_on: np.ndarray
 
 
 def fit(
@@ -50,23 +63,15 @@ def fit(
         layers = [{"field": start_from.config["field"], "inner": start_from.config["inner"]}, *layers]
         yield Note(f"starting from {where}")
     config = basenet.settings(modality, layers)
-    source, path = _open(data, config)
+    if start_from is not None:
+        _check_same_network(config, start_from)
+    source, path = _open(data, config, start_from)
     yield Note(f"{path}: {source.found}")
     for problem in source.problems:
         yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
     if len({tuple(shape) for shape in source.shapes.tolist()}) > 1:
         raise DataError(f"{path} holds data of several sizes; give --resolution R to fit them all at one")
-    train_indices, test_indices = _split(source, config.seed)
-    geometry = dict(source.geometry)
-    network = basenet.create(config, geometry["channels"])
-    theta = start_from.theta if start_from else network.theta
-    if start_from is None:
-        theta = meta.start(theta, network.decoder.latent_shape, config.inner, config.seed)
-
-    loader = Loader(source, train_indices, batch=config.outer.batch, points=config.outer.points, seed=config.seed)
-    outer = meta.make(network.decoder, config.inner, config.outer)
-    encode = basenet.compiled_fit(network, config.inner.steps)
-    heldout = partial(_error, encode, source, test_indices)
+    job = _job(config, source, start_from)
 
     request = _request(config, source, start_from)
     if basefile.is_finished(out, request) and not overwrite:
@@ -74,22 +79,58 @@ def fit(
         yield Result(_summary(out, basefile.read_base(out), config))
         return
     saved = basefile.begin_base(out, request, overwrite=overwrite)
-    run, step = begin(outer.init(theta), config.outer), 0
+    base = yield from _trained(job, saved, out, str(path))
+    basefile.finish_base(out, base)
+    for problem in job.loader.problems:
+        yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
+    yield Result(_summary(out, base, config))
+    skipped = len(source.problems) + len(job.loader.problems)
+    if strict and skipped:
+        raise DataError(f"{skipped} files could not be read and were skipped (--strict)")
+
+
+def _check_same_network(config: Config, start_from: Base) -> None:
+    """Raise ConfigError where the settings ask for another network than the one to start from."""
+    asked, found = to_dict(config), start_from.config
+    pairs = [(f"field.{key}", asked["field"][key], found["field"].get(key)) for key in asked["field"]]
+    for name, want, have in [*pairs, ("inner.rates", asked["inner"]["rates"], found["inner"].get("rates"))]:
+        if want != have:
+            raise ConfigError(
+                f"--init trains a network on that has {name} = {have}, asked {want}; leave {name} as it is"
+            )
+
+
+def _job(config: Config, source: Source, start_from: Base | None) -> Job:
+    train_indices, test_indices = _split(source, config.seed)
+    network = basenet.create(config, source.geometry["channels"])
+    if start_from is None:
+        theta = meta.start(network.theta, network.decoder.latent_shape, config.inner, config.seed)
+    else:
+        theta = basenet.restore(start_from).theta
+    loader = Loader(source, train_indices, batch=config.outer.batch, points=config.outer.points, seed=config.seed)
+    heldout = partial(_error, basenet.compiled_fit(network, config.inner.steps), source, test_indices)
+    return Job(config, source, network._replace(theta=theta), loader, heldout, train_indices, test_indices)
+
+
+def _trained(job: Job, saved: tuple[dict, int] | None, out: str, data: str) -> Generator[Event, None, Base]:
+    """Train, with checkpoints in the store `out`; from the checkpoint `saved`, arrays and step, if there is one."""
+    config, network = job.config, job.network
+    outer = meta.make(network.decoder, config.inner, config.outer)
+    run, step = begin(outer.init(network.theta), config.outer), 0
     if saved is not None:
         arrays, step = saved
         run = from_arrays(arrays, run)
         yield Note(f"continuing from step {step} of {config.outer.steps}")
-    yield Note(_plan(config, network.decoder.latent_shape, len(train_indices), len(test_indices)))
-
+    yield Note(_plan(config, network.decoder.latent_shape, len(job.trained_on), len(job.tested_on)))
     for done in train(
         run,
         step,
         config.outer,
         config.inner.steps,
         step=outer.step,
-        batches=loader.stream,
-        heldout=lambda state: heldout(_result(state), limit=config.outer.heldout),
-        mean_error=_mean_error(source, train_indices),
+        batches=job.loader.stream,
+        heldout=lambda state: job.heldout(_result(state), limit=config.outer.heldout),
+        mean_error=_mean_error(job.source, job.trained_on),
     ):
         run = done.run
         if done.note:
@@ -101,36 +142,32 @@ def fit(
         yield Progress(done.step, config.outer.steps, "step", metrics)
         if done.checkpoint and done.step < config.outer.steps:
             basefile.save_state(out, to_arrays(run), done.step)
-
     theta = jax.tree.map(np.asarray, _result(run.state))
-    error = heldout(theta, limit=EVALUATED)
     info = {
-        "data": str(path),
-        "found": source.found,
-        "trained_on": len(train_indices),
-        "heldout": min(len(test_indices), EVALUATED),
-        "psnr_heldout": round(float(-10 * np.log10(error)), 4),
+        "data": data,
+        "found": job.source.found,
+        "trained_on": len(job.trained_on),
+        "heldout": min(len(job.tested_on), EVALUATED),
+        "psnr_heldout": round(float(-10 * np.log10(job.heldout(theta, limit=EVALUATED))), 4),
         "curve": [[int(row[0]), round(float(row[1]), 4), round(float(row[2]), 4)] for row in run.history],
     }
-    part = {key: to_dict(config)[key] for key in ("field", "render", "inner")}
-    base = Base(theta, to_dict(config), modality, geometry, fingerprint(theta, part), info)
-    basefile.finish_base(out, base)
-    for problem in loader.problems:
-        yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
-    yield Result(_summary(out, base, config))
-    skipped = len(source.problems) + len(loader.problems)
-    if strict and skipped:
-        raise DataError(f"{skipped} files could not be read and were skipped (--strict)")
+    settings = to_dict(config)
+    part = {key: settings[key] for key in ("field", "render", "inner")}
+    return Base(theta, settings, config.modality, dict(job.source.geometry), fingerprint(theta, part), info)
 
 
-def _open(data: str | None, config: Config) -> tuple[Source, Any]:
+def _open(data: str | None, config: Config, start_from: Base | None) -> tuple[Source, Any]:
+    """The data, read as `start_from` read its own (gray pictures as colour for a network of colour), and their name."""
     chosen = basenet.modality(config.modality)
+    geometry = start_from.geometry if start_from else None
     if data is not None:
-        return chosen.open(data, config.data, seed=config.seed), data
+        return chosen.open(data, config.data, seed=config.seed, geometry=geometry), data
     sample = basenet.shipped(config.modality, "sample")
     if sample is None:
         raise DataError(f"no sample data ship with the package for {config.modality}; give the path of yours")
-    return chosen.open(str(sample), config.data, seed=config.seed), "the sample that ships with the package"
+    return chosen.open(
+        str(sample), config.data, seed=config.seed, geometry=geometry
+    ), "the sample that ships with the package"
 
 
 def _split(source: Source, seed: int) -> tuple[np.ndarray, np.ndarray]:
