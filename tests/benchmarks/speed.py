@@ -68,8 +68,8 @@ def encode(repeats: int = 5, b: int = 64, steps: int = 3) -> list[dict]:
     }
     per = {"ours": b, "reference, 8 mapped": 8, "reference, one at a time": 1}
     return [
-        _row("encode 64x64x3, K = 3", name, taken[name] / per[name], taken["reference, 8 mapped"] / 8, "image",
-             need[name] * forward / peak, memory[name][0], memory[name][1])
+        _row("encode 64x64x3, K = 3", name, taken[name] / per[name], taken["reference, 8 mapped"] / 8, 1.0,
+             "images", need[name] * forward / peak, *memory[name])
         for name in memory
     ]  # fmt: skip
 
@@ -101,7 +101,7 @@ def meta_step(repeats: int = 3, b: int = 4, steps: int = 3) -> list[dict]:
         "reference": scratch(jax.grad(reference), theta, batch),
     }
     return [
-        _row(f"meta-step, {b} pictures", name, taken.get(name), taken["reference"], "step",
+        _row(f"meta-step, {b} pictures", name, taken.get(name), taken["reference"], 1.0, "steps",
              need.get(name), memory, None)
         for name, memory in more.items()
     ]  # fmt: skip
@@ -132,17 +132,18 @@ def decode(repeats: int = 3) -> list[dict]:
         "reference": (scratch(plain, theta, phi, coords), None),
     }
     return [
-        _row("decode 512x512", name, taken[name], taken["reference"], "image", need, *memory[name]) for name in memory
+        _row("decode 512x512", name, taken[name], taken["reference"], 0.512**2, "Mpoints", need, *memory[name])
+        for name in memory
     ]
 
 
-def _row(what, name, taken, reference, unit, need, memory, large) -> dict:
+def _row(what, name, taken, reference, amount, unit, need, memory, large) -> dict:
     return {
         "what": what,
         "variant": name,
-        "ms": None if taken is None else f"{1e3 * taken:.1f} / {unit}",
-        "speed-up": None if taken is None else f"{reference / taken:.2f}",
-        "share of peak": None if taken is None or need is None else f"{100 * need / taken:.0f} %",
+        "rate": "" if taken is None else f"{amount / taken:.3g} {unit}/s",
+        "speed-up": "" if taken is None else f"{reference / taken:.2f}",
+        "share of peak": "" if taken is None or need is None else f"{100 * need / taken:.0f} %",
         "scratch MB": f"{memory / 1e6:.1f}" + ("" if large is None else f" (256x256: {large / 1e6:.1f})"),
     }
 
