@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# How the base network for images that ships with the package was made.
+# How the base network for images that ships with the package was made: first all pictures alike, then faces as often
+# as satellite pictures. The same tenth is held out both times.
 # usage: train-shipped-base.sh DATA OUT.zarr     DATA holds the folders eurosat64, faces64 and faces64-gray
 set -euo pipefail
-data=$(cd "$1" && pwd) out=$(realpath -m "$2")
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) data=$(cd "$1" && pwd) out=$(realpath -m "$2")
 mix=$(mktemp -d)
 trap 'rm -rf "$mix"' EXIT
 mkdir "$mix/pictures"
 for set in eurosat64 faces64 faces64-gray; do ln -s "$data/$set" "$mix/pictures/$set"; done
+python "$here/mix-for-base.py" "$data" "$mix/mix" 6
 cd "$mix"
-functa fit --modality image pictures --out "$out" --latent-dim 256 --seed 0 --set outer.heldout=128
+functa fit --modality image pictures --out alike.zarr --latent-dim 256 --seed 0 --set outer.heldout=128
+functa fit --modality image mix --out "$out" --init alike.zarr --seed 0 --set outer.heldout=128 \
+  --steps 1500 --rate 5e-4 --set outer.curriculum=0.6
