@@ -246,7 +246,7 @@ def _summary(out: str, base: Base, config: Config) -> dict[str, Any]:
         "out": out,
         "modality": base.modality,
         "steps": config.outer.steps,
-        "latent_dim": config.field.latent_dim,
+        "latent_dim": base.theta["inner"]["start"].size,
         "psnr_heldout": base.info["psnr_heldout"],
         "heldout": base.info["heldout"],
         "fingerprint": base.fingerprint[:16],

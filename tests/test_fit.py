@@ -79,6 +79,11 @@ def test_recipe_ema_and_learned_rates_train(tmp_path, data):
     assert (rates < 1.0).all()
 
 
+def test_the_size_of_the_modulations_is_told_for_every_kind(tmp_path, data):
+    result, _ = run(trained(data, tmp_path / "base.zarr", {"field": {"modulation": "shift"}, "outer": {"steps": 1}}))
+    assert result["latent_dim"] == 16 * 2
+
+
 def test_training_on_reads_the_data_as_the_network_did(tmp_path, base):
     save_pictures(tmp_path / "gray", [(8, 8)] * 6, gray=True)
     result, _ = run(trained(tmp_path / "gray", tmp_path / "base.zarr", init=base))
