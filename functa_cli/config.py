@@ -42,18 +42,18 @@ class OuterConfig:
     """The outer loop (Algorithm 1): gradient steps on the base network."""
 
     recipe: Literal["default", "paper"] = "default"
-    steps: int = 5000
+    steps: int = 3000
     batch: int = 32
     points: int = 512  # random points of each signal a step, the same for inner and outer loss; 0 = all
     optimizer: Literal["muon", "adam"] = "muon"
     rate: float = 1e-3
-    map_rate: float = 10.0  # factor on the rate of the map from modulations to shifts
+    map_rate: float = 5.0  # factor on the rate of the map from modulations to shifts
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: float = 0.05  # share of the steps
     final_rate: float = 0.01  # the cosine ends at this share of the rate
     clip: float = 1.0  # global norm of the gradient; 0 = no clipping
     ema: float = 0.0  # decay of the weight average that is kept as the result; 0 = the last weights
-    curriculum: float = 0.9  # share of the steps taken with one inner step, before `inner.steps` of them
+    curriculum: float = 0.4  # share of the steps taken with one inner step, before `inner.steps` of them
     evaluate: int = 200  # steps between looks at held-out data
     heldout: int = 64  # data looked at
     checkpoint: int = 200  # steps between checkpoints

@@ -23,6 +23,7 @@ from functa_cli.train import begin, from_arrays, to_arrays, train
 from functa_cli.trees import fingerprint
 
 EVALUATED = 512  # held-out data that the final figure is measured on, at most
+EVALUATED_AT_ONCE = 16
 SAMPLED = 256  # training data that the mean signal is made of, at most
 
 
@@ -33,7 +34,7 @@ class Job(NamedTuple):
     source: Source
     network: Network  # theta: where training starts
     loader: Loader
-    heldout: Callable[..., float]  # heldout(theta, limit=n): mean error on the first n held-out data
+    heldout: Callable[..., float]  # heldout(theta, steps=k, limit=n): mean error of k steps on the first n held out
     trained_on: np.ndarray  # indices
     tested_on: np.ndarray
 
@@ -108,7 +109,10 @@ def _job(config: Config, source: Source, start_from: Base | None) -> Job:
     else:
         theta = basenet.restore(start_from).theta
     loader = Loader(source, train_indices, batch=config.outer.batch, points=config.outer.points, seed=config.seed)
-    heldout = partial(_error, basenet.compiled_fit(network, config.inner.steps), source, test_indices)
+    programs = {
+        steps: basenet.compiled_fit(network, steps) for steps in {min(1, config.inner.steps), config.inner.steps}
+    }
+    heldout = partial(_error, programs, source, test_indices)
     return Job(config, source, network._replace(theta=theta), loader, heldout, train_indices, test_indices)
 
 
@@ -129,7 +133,7 @@ def _trained(job: Job, saved: tuple[dict, int] | None, out: str, data: str) -> G
         config.inner.steps,
         step=outer.step,
         batches=job.loader.stream,
-        heldout=lambda state: job.heldout(_result(state), limit=config.outer.heldout),
+        heldout=lambda state, steps: job.heldout(_result(state), steps=steps, limit=config.outer.heldout),
         mean_error=_mean_error(job.source, job.trained_on),
     ):
         run = done.run
@@ -143,12 +147,13 @@ def _trained(job: Job, saved: tuple[dict, int] | None, out: str, data: str) -> G
         if done.checkpoint and done.step < config.outer.steps:
             basefile.save_state(out, to_arrays(run), done.step)
     theta = jax.tree.map(np.asarray, _result(run.state))
+    error = job.heldout(theta, steps=config.inner.steps, limit=EVALUATED)
     info = {
         "data": data,
         "found": job.source.found,
         "trained_on": len(job.trained_on),
         "heldout": min(len(job.tested_on), EVALUATED),
-        "psnr_heldout": round(float(-10 * np.log10(job.heldout(theta, limit=EVALUATED))), 4),
+        "psnr_heldout": round(float(-10 * np.log10(error)), 4),
         "curve": [[int(row[0]), round(float(row[1]), 4), round(float(row[2]), 4)] for row in run.history],
     }
     settings = to_dict(config)
@@ -183,8 +188,11 @@ def _split(source: Source, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return train_indices, test_indices if len(test_indices) else train_indices
 
 
-def _error(encode: Callable, source: Source, indices: np.ndarray, theta: Tree, *, limit: int, batch: int = 16) -> float:
-    """Mean error after the inner loop over the first `limit` readable data of `indices`."""
+def _error(
+    programs: dict[int, Callable], source: Source, indices: np.ndarray, theta: Tree, *, steps: int, limit: int
+) -> float:
+    """Mean error after `steps` inner steps over the first `limit` readable data of `indices`."""
+    encode, batch = programs[steps], EVALUATED_AT_ONCE
     errors: list[float] = []
     signals: list[Signal] = []
 

@@ -25,7 +25,7 @@ class Run(NamedTuple):
     state: Any
     guard: guards.Guard
     scale: np.ndarray  # [] factor on the rate; the guard halves it
-    history: np.ndarray  # [looks, 3]: step, PSNR of the round, PSNR held out; NaN to come
+    history: np.ndarray  # [looks, 3]: step, PSNR of the round, PSNR held out, with the inner steps of then; NaN to come
 
 
 class Round(NamedTuple):
@@ -53,13 +53,13 @@ def train(
     *,
     step: Callable[[Any, Any, float, int], tuple[Any, Any]],
     batches: Callable[[int, int], Iterator[Any]],
-    heldout: Callable[[Any], float],
+    heldout: Callable[[Any, int], float],
     mean_error: float,
 ) -> Iterator[Round]:
     """Rounds from step `first` to `outer.steps`; the last one holds the trained state.
 
     `step(state, batch, scale, inner_steps)` as `meta.Meta.step`; `batches(start, stop)` streams batches, each a pure
-    function of its number; `heldout(state)` is an error; `mean_error` is that of the mean signal.
+    function of its number; `heldout(state, inner_steps)` is an error; `mean_error` is that of the mean signal.
 
     Raises:
         TrainingError: the guard rolled back to the same checkpoint `PATIENCE` times.
@@ -78,8 +78,8 @@ def train(
         memory, reason = guards.judge(run.guard, seen, np.array([float(value) for value in norms]), mean_error)
         look, sound = None, True
         if reason is None and _is_look(stop, outer):
-            look = _psnr(heldout(state))
-            sound, reason = guards.judge_look(_best(run.history), look)
+            look = _psnr(heldout(state, inner))
+            sound, reason = guards.judge_look(_best(run.history, outer, stop), look)
         if reason is not None:
             failures += 1
             if failures > PATIENCE:
@@ -121,8 +121,10 @@ def _psnr(error: float) -> float:
     return float(-10.0 * np.log10(max(error, 1e-12)))
 
 
-def _best(history: np.ndarray) -> float:
-    looks = history[np.isfinite(history[:, 2]), 2]
+def _best(history: np.ndarray, outer: OuterConfig, step: int) -> float:
+    """Best look so far with as many inner steps as at `step`: more of them score otherwise."""
+    late = history[:, 0] > _switch(outer)
+    looks = history[np.isfinite(history[:, 2]) & (late == (step > _switch(outer))), 2]
     return float(looks.max()) if len(looks) else float("-inf")
 
 

@@ -23,7 +23,9 @@ def step(state, batch, scale, inner_steps):
     return (count + 1.0, trace * 1.0001 + number * scale * inner_steps), SimpleNamespace(mse=mse, gradient_norm=norm)
 
 
-def run(wrong=None, at=-1, start=None, first=0, outer=OUTER, heldout=lambda state: 1e-2 / (1 + state[0]), until=None):
+def run(
+    wrong=None, at=-1, start=None, first=0, outer=OUTER, heldout=lambda state, steps: 1e-2 / (1 + state[0]), until=None
+):
     rounds = []
     begun = start if start is not None else begin((0.0, 0.0), outer)
     batches = lambda a, b: (wrong if number == at else None for number in range(a, b))  # noqa: E731
@@ -34,7 +36,7 @@ def run(wrong=None, at=-1, start=None, first=0, outer=OUTER, heldout=lambda stat
     return rounds
 
 
-def rounds_of(outer, step, heldout=lambda state: 0.01):
+def rounds_of(outer, step, heldout=lambda state, steps: 0.01):
     none = lambda start, stop: iter([None] * (stop - start))  # noqa: E731
     return train(begin((0.0, 0.0), outer), 0, outer, 3, step=step, batches=none, heldout=heldout, mean_error=0.1)
 
@@ -75,7 +77,7 @@ def test_each_failure_goes_back_to_the_last_checkpoint_and_halves_the_rate(wrong
         return (wrong if number in wrongs else None for number in range(a, b))
 
     rounds = list(train(begin((0.0, 0.0), outer), 0, outer, 3, step=step, batches=batches,
-                        heldout=lambda state: 1e-2 / (1 + state[0]), mean_error=0.1))  # fmt: skip
+                        heldout=lambda state, steps: 1e-2 / (1 + state[0]), mean_error=0.1))  # fmt: skip
     notes = [done.note for done in rounds if done.note]
     assert len(notes) == 1
     assert text in notes[0]
@@ -86,17 +88,24 @@ def test_each_failure_goes_back_to_the_last_checkpoint_and_halves_the_rate(wrong
 
 
 def test_a_fall_on_heldout_data_goes_back_to_the_best_state():
-    outer = OuterConfig(**{**vars(OUTER), "steps": 80})
+    outer = OuterConfig(**{**vars(OUTER), "steps": 80, "curriculum": 0.0})
     looks = {20.0: 0.011, 40.0: 0.01, 60.0: 0.0112, 80.0: 0.0145}
     rounds, error = [], None
     try:
-        for done in rounds_of(outer, step, heldout=lambda state: looks[state[0]]):
+        for done in rounds_of(outer, step, heldout=lambda state, steps: looks[state[0]]):
             rounds.append(done)
     except TrainingError as raised:
         error = str(raised)
     assert "PSNR on held-out data fell from 20.00 dB to 18.39 dB; 6 rollbacks did not help" in error
     assert "went back to step 40 and halved the rate to 0.05" in next(done.note for done in rounds if done.note)
     assert [done.step for done in rounds if done.checkpoint] == [20, 40]  # 60 was worse than 40: not kept
+
+
+def test_looks_with_more_inner_steps_are_not_compared_with_those_with_one():
+    outer = OuterConfig(**{**vars(OUTER), "curriculum": 0.4})
+    rounds = list(rounds_of(outer, step, heldout=lambda state, steps: {1: 0.001, 3: 0.01}[steps]))
+    assert [done.note for done in rounds if done.note] == []
+    assert rounds[-1].run.history[:, 2].round(6).tolist() == [30, 30, 20, 20, 20]
 
 
 def test_it_gives_up_when_going_back_does_not_help():

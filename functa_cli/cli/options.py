@@ -37,7 +37,7 @@ SETTINGS = {  # flag -> setting; defaults live in the settings
 OF_DATA = ("resolution", "split", "limit", "seed")
 
 DEFAULTS = {  # what --help tells of recipe default and, where it differs, of recipe paper; a test compares
-    "steps": "5000; paper: 500000",
+    "steps": "3000; paper: 500000",
     "batch": "32; paper: 256",
     "points": "512; paper: 0",
     "rate": "0.001; paper: 3e-06",
