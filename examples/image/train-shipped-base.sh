@@ -10,6 +10,6 @@ mkdir "$mix/pictures"
 for set in eurosat64 faces64 faces64-gray; do ln -s "$data/$set" "$mix/pictures/$set"; done
 python "$here/mix-for-base.py" "$data" "$mix/mix" 6
 cd "$mix"
-functa fit --modality image pictures --out alike.zarr --latent-dim 256 --seed 0 --set outer.heldout=128
-functa fit --modality image mix --out "$out" --init alike.zarr --seed 0 --set outer.heldout=128 \
-  --steps 1500 --rate 5e-4 --set outer.curriculum=0.6
+recipe=(--latent-dim 256 --batch 32 --points 512 --seed 0 --set outer.map_rate=10.0 --set outer.heldout=128)
+functa fit --modality image pictures --out alike.zarr "${recipe[@]}" --steps 5000 --set outer.curriculum=0.9
+functa fit --modality image mix --out "$out" --init alike.zarr "${recipe[@]}" --steps 1500 --rate 5e-4 --set outer.curriculum=0.6
