@@ -20,8 +20,10 @@ from functa_cli.config import overlay
 from functa_cli.errors import DataError
 from functa_cli.events import Note, Progress, Result
 
+# A shell ignores Ctrl-C for what it runs in the background, and children would inherit that.
 STUB = """
-import sys, time, types
+import signal, sys, time, types
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from functa_cli.events import Note, Progress, Result
 def fit(*args, **settings):
     try:
