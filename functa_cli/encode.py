@@ -14,6 +14,7 @@ from functa_cli.config import to_dict
 from functa_cli.errors import DataError
 from functa_cli.events import Event, Note, Progress, Result
 from functa_cli.inner import Fit
+from functa_cli.metrics import psnr
 from functa_cli.modality import Source
 from functa_cli.signal import Signal
 from functa_cli.store import Functaset
@@ -98,7 +99,9 @@ def _encoded(store: Functaset, source: Source, network: Network, steps: int, mos
                     yield Note(f"skipped {source.ids[index]}: its modulations diverge", warning=True)
                 phi[rows[good]], mse[rows[good]] = result.phi[good], error[good]
                 total, count = total + float(error[good].sum()), count + int(good.sum())
-                yield Progress(done, store.n, network.modality.unit, {"psnr": _psnr(total / count)} if count else {})
+                yield Progress(
+                    done, store.n, network.modality.unit, {"psnr": float(psnr(total / count))} if count else {}
+                )
             store.write(part, phi, mse)
 
 
@@ -154,10 +157,6 @@ def _read(source: Source, indices: list[int]) -> tuple[dict[int, Signal], list[t
     return signals, problems
 
 
-def _psnr(mse: float) -> float:
-    return float(-10.0 * np.log10(max(mse, 1e-12)))
-
-
 def _close(store: Functaset, unreadable: int, strict: bool) -> Iterator[Event]:
     """Figures of the finished set: PSNR of the mean error (the paper's) and the mean of the PSNR of each datum."""
     mse = store.errors()
@@ -168,11 +167,11 @@ def _close(store: Functaset, unreadable: int, strict: bool) -> Iterator[Event]:
     values: dict[str, Any] = {"out": store.path, "encoded": len(good), "skipped": failed + unreadable}
     values["latent_shape"] = list(store.latent_shape)
     if len(good):
-        values["psnr"] = round(_psnr(float(good.mean())), 4)
-        values["psnr_mean_of_data"] = round(float(np.mean(-10 * np.log10(np.maximum(good, 1e-12)))), 4)
+        values["psnr"] = round(float(psnr(good.mean())), 4)
+        values["psnr_mean_of_data"] = round(float(psnr(good).mean()), 4)
         split = np.array(store.split)[fine]
         if len(set(split.tolist())) > 1:
-            values["psnr_test"] = round(_psnr(float(good[split == "test"].mean())), 4)
+            values["psnr_test"] = round(float(psnr(good[split == "test"].mean())), 4)
     yield Result(values)
     if not len(good):
         raise DataError(f"none of {len(mse)} data could be encoded; see the warnings above")

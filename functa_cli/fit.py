@@ -17,6 +17,7 @@ from functa_cli.decoder import Tree
 from functa_cli.errors import ConfigError, DataError
 from functa_cli.events import Event, Note, Progress, Result
 from functa_cli.loader import Loader
+from functa_cli.metrics import psnr
 from functa_cli.modality import Source
 from functa_cli.signal import Signal
 from functa_cli.train import begin, from_arrays, to_arrays, train
@@ -153,7 +154,7 @@ def _trained(job: Job, saved: tuple[dict, int] | None, out: str, data: str) -> G
         "found": job.source.found,
         "trained_on": len(job.trained_on),
         "heldout": min(len(job.tested_on), EVALUATED),
-        "psnr_heldout": round(float(-10 * np.log10(error)), 4),
+        "psnr_heldout": round(float(psnr(error)), 4),
         "curve": [[int(row[0]), round(float(row[1]), 4), round(float(row[2]), 4)] for row in run.history],
     }
     settings = to_dict(config)

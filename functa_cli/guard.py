@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from functa_cli.metrics import psnr
+
 WINDOW = 100  # steps that the running median looks back on
 ENOUGH = 20  # steps before the median is believed
 EXPLODED = 100.0  # times the median
@@ -41,7 +43,7 @@ def judge(guard: Guard, errors: np.ndarray, norms: np.ndarray, mean_error: float
         return guard, f"the gradient norm {norms.max():.3g} is over 100 times its running median {np.median(seen):.3g}"
     error = float(np.mean(errors))
     if guard.best < mean_error < error:
-        found, floor = (-10 * np.log10(value) for value in (error, mean_error))
+        found, floor = psnr(error), psnr(mean_error)
         return guard, f"PSNR fell to {found:.2f} dB, under the mean signal's {floor:.2f} dB"
     window = np.concatenate([guard.norms, norms])[-WINDOW:]
     return Guard(window, np.array(min(float(guard.best), error))), None

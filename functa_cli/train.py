@@ -14,6 +14,7 @@ import numpy as np
 from functa_cli import guard as guards
 from functa_cli.config import OuterConfig
 from functa_cli.errors import TrainingError
+from functa_cli.metrics import psnr
 
 ROUND = 10  # steps between looks at the loss, which wait for the device
 PATIENCE = 6  # rollbacks to the same checkpoint before giving up
@@ -78,7 +79,7 @@ def train(
         memory, reason = guards.judge(run.guard, seen, np.array([float(value) for value in norms]), mean_error)
         look, sound = None, True
         if reason is None and _is_look(stop, outer):
-            look = _psnr(heldout(state, inner))
+            look = float(psnr(heldout(state, inner)))
             sound, reason = guards.judge_look(_best(run.history, outer, stop), look)
         if reason is not None:
             failures += 1
@@ -92,11 +93,11 @@ def train(
             continue
         done, run = stop, run._replace(state=state, guard=memory)
         if look is not None:
-            run = run._replace(history=_with_look(run.history, done, _psnr(float(np.mean(seen))), look))
+            run = run._replace(history=_with_look(run.history, done, float(psnr(np.mean(seen))), look))
         checkpoint = (done % outer.checkpoint == 0 and sound) or done == outer.steps
         if checkpoint:
             good, at, failures = run, done, 0
-        yield Round(done, _psnr(float(np.mean(seen))), look, None, run, checkpoint)
+        yield Round(done, float(psnr(np.mean(seen))), look, None, run, checkpoint)
 
 
 def to_arrays(run: Run) -> dict[str, np.ndarray]:
@@ -115,10 +116,6 @@ def from_arrays(arrays: dict[str, np.ndarray], like: Run) -> Run:
     if [np.shape(leaf) for leaf in leaves] != [leaf.shape for leaf in found]:
         raise TrainingError("the checkpoint was made by other settings or another version; start anew with --overwrite")
     return jax.tree.unflatten(structure, found)
-
-
-def _psnr(error: float) -> float:
-    return float(-10.0 * np.log10(max(error, 1e-12)))
 
 
 def _best(history: np.ndarray, outer: OuterConfig, step: int) -> float:
