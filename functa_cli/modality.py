@@ -4,7 +4,7 @@ A modality is one file `modalities/<name>.py` that defines `MODALITY` and `examp
 tiny data set for the laws in the tests. Nothing else in the package knows a modality by name.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -13,14 +13,25 @@ import numpy as np
 
 from functa_cli.signal import Signal
 
+Shape = tuple[int, ...]
+Geometry = dict[str, Any]  # JSON
+
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Settings that every modality has; a modality adds its own in a subclass."""
+    """Settings that every modality has; a modality adds its own in a subclass.
+
+    A field made with `metadata={"help": ...}` is a flag of fit and encode as well.
+    """
 
     resolution: str = ""  # "" keeps each datum's own grid; "64" or "64x48" resamples to that grid
     split: str = "auto"  # "auto": train/ and test/ folders, else a tenth is test; "0.2": that share; "none"
     limit: int = 0  # > 0: only the first that many data
+
+
+@dataclass(frozen=True)
+class DecodeOptions:
+    """Settings of decode that a modality has of its own: flags of decode, made as those of `DataOptions` are."""
 
 
 class Problem(NamedTuple):
@@ -30,73 +41,145 @@ class Problem(NamedTuple):
     reason: str
 
 
+class Match(NamedTuple):
+    """Why a path is taken to be of a modality."""
+
+    strength: int  # 1: names of files; 2: their layout or what is inside, which wins over names
+    reason: str  # "40 .png files"
+
+
 class Known(Protocol):
     """What is known of data before they are read."""
 
-    @property
-    def ids(self) -> Sequence[str]:
-        """Unique, stable names (relative paths)."""
-        ...
-
-    @property
-    def labels(self) -> np.ndarray:
-        """int32 [datum]; an index into `classes`, -1 = none."""
-        ...
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the labels."""
-        ...
-
-    @property
-    def split(self) -> Sequence[str]:
-        """Part of each datum, "train" or "test"."""
-        ...
-
-    @property
-    def shapes(self) -> np.ndarray:
-        """int32 [datum, axes]: the grid that each datum is read at."""
-        ...
+    ids: Sequence[str]  # unique, stable names (relative paths)
+    labels: np.ndarray  # int32 [datum]; an index into `classes`, -1 = none
+    classes: tuple[str, ...]  # names of the labels
+    split: Sequence[str]  # part of each datum, "train" or "test"
+    shapes: np.ndarray  # int32 [datum, axes]: the grid that each datum is read at
+    columns: Mapping[str, np.ndarray]  # more that is kept of each datum, numbers [datum, ...] by name
+    geometry: Geometry  # what `target`, `query` and forms need; {"channels": c} at least, see Modality
 
 
-class Source(Known, Protocol):
-    """The signals of one folder or file in a fixed order; features are read only when asked for."""
+class Source:
+    """The signals of one folder or file in a fixed order; features are read only when asked for.
 
-    @property
-    def geometry(self) -> dict[str, Any]:
-        """JSON: what `query` and `write` need besides a shape; {"channels": c} at least."""
-        ...
+    A modality's source sets the attributes and defines `__getitem__`; it overrides the rest where it knows better.
+    """
 
-    @property
-    def found(self) -> str:
-        """One sentence: what was found."""
-        ...
+    ids: Sequence[str]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    split: Sequence[str]
+    shapes: np.ndarray
+    columns: Mapping[str, np.ndarray] = {}  # noqa: RUF012
+    geometry: Geometry
+    found: str  # one sentence: what was found
+    problems: Sequence[Problem]  # files left out while listing
+    shared_coords = True  # data of one shape have the same coordinates, and `sample` draws the same points of them
 
-    @property
-    def problems(self) -> Sequence[Problem]:
-        """Files left out while listing."""
-        ...
+    def __len__(self) -> int:
+        return len(self.ids)
 
-    def __len__(self) -> int: ...
+    def points(self, index: int) -> int:
+        """How many points `self[index]` has; reads nothing."""
+        return int(np.prod(self.shapes[index]))
 
     def __getitem__(self, index: int) -> Signal:
-        """Signal of one datum. Raises DataError that names the file."""
+        """All points of one datum that the inner loop may see. Raises DataError that names the file."""
+        raise NotImplementedError
+
+    def sample(self, index: int, points: int, rng: np.random.Generator) -> Signal:
+        """`points` random points for a step of fit, with weights that keep the loss what it is over all points.
+
+        With `shared_coords` the choice may depend on `rng` and the shape alone: the data of a batch get equal `rng`s.
+        """
+        signal = self[index]
+        chosen = np.sort(rng.choice(len(signal.coords), min(points, len(signal.coords)), replace=False))
+        return Signal(*(part[chosen] for part in signal))
+
+    def blocks(self, index: int, points: int) -> Iterator[Signal]:
+        """The points of `self[index]` in order, at most `points` at a time: for data too large to be held at once."""
+        signal = self[index]
+        for start in range(0, len(signal.coords), points):
+            yield Signal(*(part[start : start + points] for part in signal))
+
+    def unseen(self, index: int) -> Signal | None:
+        """Points of a datum that are kept from the inner loop and only scored, such as views of a scene."""
+        del index
+        return None
+
+    def preview(self, index: int) -> tuple[Signal, Shape]:
+        """Points of a datum that fill a grid, and its shape, to be shown beside what is decoded at them."""
+        return self[index], tuple(self.shapes[index].tolist())
+
+
+class Target(NamedTuple):
+    """What a datum is decoded at."""
+
+    shape: Shape
+    geometry: Geometry  # the set's, with what the options of decode changed
+    render: Mapping[str, Any] = {}  # settings of the renderer that differ from those of the network
+
+
+class Form(NamedTuple):
+    """A kind of file, or of folder, that one datum can be written as."""
+
+    suffix: str  # ".png"; "" for a folder
+    write: Callable[[Path, np.ndarray, Geometry], None]  # path as given, assembled array, geometry of the target
+
+
+class Collector(Protocol):
+    """A file that takes all data, one by one."""
+
+    def write(self, row: int, array: np.ndarray) -> None:
+        """Take the assembled array of row `row` of the set; rows come in the order in which they were announced."""
         ...
+
+    def close(self, *, failed: bool) -> None:
+        """Finish the file, or remove what was begun."""
+        ...
+
+
+class Chosen(NamedTuple):
+    """Data that are written to one file."""
+
+    rows: Sequence[int]  # of the set, in the order in which they come
+    ids: Sequence[str]  # of these rows
+    columns: Mapping[str, np.ndarray]  # of these rows
+    target: Target
+    history: str  # what made the file, for formats that record it
+
+
+class Scores(NamedTuple):
+    """Figures of a datum besides its error, from sums over its points.
+
+    The functions use operators and methods only, so they work on numpy and jax arrays alike.
+    """
+
+    names: tuple[str, ...]  # ("accuracy", "iou")
+    sums: Callable[[Any, Any, Any], list[Any]]  # values [..., n, c], features, weights [..., n] -> arrays [...]
+    figures: Callable[[np.ndarray], np.ndarray]  # sums [datum, sums] -> [datum, names]
 
 
 class Modality(NamedTuple):
-    """What the verbs may ask of a modality."""
+    """What the verbs may ask of a modality.
+
+    `geometry["scale"]` and `geometry["unit"]`, where they are there, say what a feature difference of 1 is in the
+    unit of the data, so that errors are told in it as well.
+    """
 
     coord_dim: int  # k: channels of Signal.coords
     field_dim: int  # input channels of the field
     options: type[DataOptions]
     preset: dict[str, Any]  # settings of fit that differ from the defaults for this modality
-    accepts: Callable[[Path], str | None]  # why a path is of this modality ("3 .png files"), or None
-    open: Callable[..., Source]  # open(path, options, *, seed, geometry=None) -> Source
-    query: Callable[..., np.ndarray]  # query(geometry, shape) -> coords [n, k]
-    assemble: Callable[..., np.ndarray]  # assemble(geometry, features [n, c], shape) -> array as users know it
-    names: Callable[[list[str]], list[str]]  # ids -> names of the files that data are written to
-    write: Callable[[Path, np.ndarray], None]  # write one assembled array to one file
-    parse_resolution: Callable[[str], tuple[int, ...]]  # "256" -> (256, 256)
-    sheet: Callable[..., None]  # sheet(path, [(original or None, reconstruction), ...], geometry)
+    accepts: Callable[[Path], Match | None]  # why a path is of this modality, or None
+    open: Callable[..., Source]  # open(path, options, *, seed, geometry=None) -> Source; geometry: a base network's
+    target: Callable[..., Target]  # target(geometry, own shape, resolution or "", decode options) -> Target
+    query: Callable[[Geometry, Shape, int, int], np.ndarray]  # coords of the points start to stop of a target
+    assemble: Callable[[Geometry, np.ndarray, Shape], np.ndarray]  # features [n, c] -> array as users know it
+    forms: Mapping[str, Form]  # by the name that --as gives; the first is the default
+    sheet: Callable[..., None]  # sheet(path, [(original or None, reconstruction), ...], geometry), assembled arrays
     unit: str = "datum"  # what one datum is called where progress is counted
+    decode_options: type[DecodeOptions] = DecodeOptions
+    collectors: Mapping[str, Callable[[Path, Chosen], Collector]] = {}  # suffix without dot -> one file for all data
+    scores: Scores | None = None
