@@ -1,5 +1,6 @@
 """Base networks as the verbs meet them: made from settings, found on disk or in the package, rebuilt from a store."""
 
+import glob
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from functa_cli import decoder as decoders
-from functa_cli import plugins
+from functa_cli import plugins, render
 from functa_cli.basefile import Base, read_base
 from functa_cli.config import Config, merge, overlay
 from functa_cli.decoder import Decoder, Tree
@@ -68,15 +69,20 @@ def create(config: Config, channels: int) -> Network:
     """A new network for features of `channels` channels, its field initialised from the seed."""
     chosen = modality(config.modality)
     make = plugins.load("fields", config.field.kind).make
+    seen = render.make(config.render)
     built, theta = decoders.build(
-        lambda rngs: make(config.field, chosen.field_dim, channels, rngs=rngs), config.render.kind, config.seed
+        lambda rngs: make(config.field, chosen.field_dim, channels + seen.extra, rngs=rngs), seen, config.seed
     )
     return Network(chosen, config, built, theta)
 
 
-def restore(base: Base) -> Network:
-    """The network of a base network or functaset on disk, with its weights."""
-    network = create(settings(base.modality, [base.config]), base.geometry["channels"])
+def restore(base: Base, seen: Mapping[str, Any] | None = None) -> Network:
+    """The network of a base network or functaset on disk, with its weights.
+
+    `seen`: settings of the renderer that differ from those it was trained with.
+    """
+    layers = [base.config, {"render": seen or {}}]
+    network = create(settings(base.modality, layers), base.geometry["channels"])
     own = ["start"] + ["rates"] * (network.config.inner.rates == "meta-sgd")
     inner = dict.fromkeys(own, network.decoder.latent_shape)
     want = {"field": jax.tree.map(jnp.shape, network.theta["field"]), "inner": inner}
@@ -98,14 +104,19 @@ def detect(data: str) -> tuple[str, str]:
         DataError: nothing there, or no modality reads it.
     """
     path = Path(data)
-    if not path.exists():
+    if not path.exists() and not glob.glob(data):
         raise DataError(f"{data!r} does not exist; expected a file or folder of data")
-    for name in plugins.names("modalities"):
-        reason = modality(name).accepts(path)
-        if reason:
-            return name, reason
-    known = ", ".join(plugins.names("modalities"))
-    raise DataError(f"found nothing in {data!r} that a modality reads (known: {known}); name it with --modality")
+    matches = {name: modality(name).accepts(path) for name in plugins.names("modalities")}
+    found = {name: match for name, match in matches.items() if match is not None}
+    known = ", ".join(matches)
+    if not found:
+        raise DataError(f"found nothing in {data!r} that a modality reads (known: {known}); name it with --modality")
+    strongest = max(match.strength for match in found.values())
+    best = {name: match.reason for name, match in found.items() if match.strength == strongest}
+    if len(best) > 1:
+        what = " and ".join(f"{reason} ({name})" for name, reason in best.items())
+        raise DataError(f"{data!r} holds {what}; choose one with --modality")
+    return next(iter(best.items()))
 
 
 def find(base: str | None, name: str) -> tuple[Base, str]:
@@ -131,12 +142,17 @@ def find(base: str | None, name: str) -> tuple[Base, str]:
 
 
 def compiled_fit(network: Network, steps: int) -> Any:
-    """`fit_modulations` under jit for `network`: (theta, batch) -> Fit."""
+    """`fit_modulations` under jit for `network`, with the sums that its modality's scores are made of.
+
+    Returns:
+        (theta, batch) -> Fit.
+    """
     from functa_cli import meta
     from functa_cli.inner import fit_modulations
 
-    rate = meta.rate_of(network.config.inner)
-    return jax.jit(partial(fit_modulations, network.decoder, steps=steps, rate=rate))
+    scores = network.modality.scores
+    options = {"steps": steps, "rate": meta.rate_of(network.config.inner), "sums": scores.sums if scores else None}
+    return jax.jit(partial(fit_modulations, network.decoder, **options))
 
 
 def _text(layer: Mapping[str, Any], table: str, key: str, default: str) -> str:

@@ -20,9 +20,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RenderConfig:
-    """How a field is seen: `pointwise` sees its value at each coordinate."""
+    """How a field is seen: `pointwise` its value at each coordinate; `volume`, `depth` an integral along each ray."""
 
-    kind: Literal["pointwise"] = "pointwise"
+    kind: Literal["pointwise", "volume", "depth"] = "pointwise"
+    samples: int = 32  # places on a ray where the field is evaluated
+    near: float = 0.8  # distances along a ray between which they lie, in lengths of its direction
+    far: float = 1.8
+    background: Literal["white", "black"] = "white"  # what a ray sees that hits nothing
+    stratified: bool = False  # whether each place is moved within its interval, by a hash of the ray
 
 
 @dataclass(frozen=True)

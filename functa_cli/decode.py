@@ -1,12 +1,13 @@
-"""`functa decode`: evaluate functa on any grid; write files, one array file, or a contact sheet."""
+"""`functa decode`: evaluate functa on any grid; write files, one file for all, or a contact sheet."""
 
 import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,15 +16,19 @@ from jax import lax
 
 from functa_cli import basenet, buckets
 from functa_cli.basenet import Network
+from functa_cli.config import merge
 from functa_cli.decoder import Decoder, Tree
 from functa_cli.errors import ConfigError, DataError, StoreError
 from functa_cli.events import Event, Note, Progress, Result
+from functa_cli.modality import Chosen, DecodeOptions, Shape, Target
+from functa_cli.signal import Signal
 from functa_cli.store import Functaset
 from functa_cli.tiles import plan
-from functa_cli.writers import AGAIN, ArrayWriter, FolderWriter
+from functa_cli.writers import AGAIN, ArrayWriter, CollectorWriter, FolderWriter, Writer
 
 SHEET = 48  # data on a contact sheet, at most
 BLOCK = 64  # tiles that one call works through
+KEPT_POINTS = 1 << 20  # points whose coordinates are kept from datum to datum
 
 
 def decode(
@@ -34,23 +39,29 @@ def decode(
     select: str | None = None,
     ids: Sequence[str] = (),
     form: str | None = None,
+    view: Mapping[str, Any] | None = None,
     sheet: str | None = None,
     original: str | None = None,
     overwrite: bool = False,
+    history: str = "functa decode",
 ) -> Iterator[Event]:
     """Decode the functaset `store`, which needs nothing else, into `out`.
 
-    `resolution`: a grid such as "256" or "181x360"; None: the one each datum was encoded at. `select`: a slice such as
-    "0:100"; `ids`: names; both None: all. `form`: "files", "npz" or "zarr"; None: by the suffix of `out`.
+    `resolution`: a grid such as "256" or "181x360"; None: the one each datum was encoded at. `view`: settings of
+    decode that the modality has of its own. `select`: a slice such as "0:100"; `ids`: names; both None: all.
+    `form`: what is written, one of the modality's forms or collectors, "npz" or "zarr"; None: by the suffix of `out`.
     `sheet`: a PNG with originals (read from `original`, or from where the set was encoded) beside reconstructions.
+    `history`: what made the files, for formats that record it.
 
     Raises:
         ConfigError, DataError, StoreError: see their texts.
     """
     opened = Functaset.open(store)
-    network = basenet.restore(opened.base)
+    base = opened.base
+    network = basenet.restore(base)
     if opened.latent_shape != network.decoder.latent_shape:
         raise StoreError(f"{store!r} is damaged: its modulations do not fit its base network; fetch or make it again")
+    options = _options(network, view or {})
     indices = choose(opened, select, ids)
     mse = opened.errors()
     usable = [index for index in indices if np.isfinite(mse[index])]
@@ -64,26 +75,26 @@ def decode(
         raise StoreError(f"{sheet!r} exists; " + ("it is a folder" if Path(sheet).is_dir() else AGAIN))
     if original is not None and not Path(original).exists():
         raise DataError(f"--original {original!r} does not exist; expected the data that the set was encoded from")
-    grid = network.modality.parse_resolution(resolution) if resolution else None
-    own = opened.shapes
-    if grid and len(grid) != own.shape[1]:
-        raise ConfigError(f"--resolution {resolution} has {len(grid)} axes, the data have {own.shape[1]}")
-    shapes = {index: grid or tuple(own[index].tolist()) for index in usable}
+    targets = _targets(opened, network, usable, resolution or "", options)
+    seen = next(iter(targets.values())).render
+    viewed = basenet.restore(base, seen) if seen else network
 
     written: list[str] = []
     if out is not None:
-        writer = _writer(out, form, opened, network, shapes, overwrite)
+        writer = _writer(out, form, opened, network, targets, history, overwrite)
         with writer:
-            wanted = {index: shape for index, shape in shapes.items() if writer.wants(index)}
-            before = len(shapes) - len(wanted)
-            for done, (index, features) in enumerate(decoded(network, opened, wanted), start=before + 1):
-                writer.write(index, network.modality.assemble(opened.geometry, features, shapes[index]))
+            wanted = {index: target for index, target in targets.items() if writer.wants(index)}
+            before = len(targets) - len(wanted)
+            for done, (index, features) in enumerate(decoded(viewed, opened, wanted), start=before + 1):
+                target = targets[index]
+                writer.write(index, network.modality.assemble(target.geometry, features, target.shape))
                 yield Progress(done, len(usable), network.modality.unit, {})
         written = [str(out)]
     if sheet is not None:
-        yield from _sheet(sheet, original, opened, network, {index: shapes[index] for index in usable[:SHEET]})
+        chosen = {index: targets[index] for index in usable[:SHEET]}
+        yield from _sheet(sheet, original, opened, network, chosen, own_size=not resolution)
         written.append(sheet)
-    sizes = sorted(set(shapes.values()))
+    sizes = sorted({target.shape for target in targets.values()})
     yield Result(
         {
             "out": written,
@@ -122,22 +133,47 @@ def choose(store: Functaset, select: str | None, ids: Sequence[str]) -> list[int
     return list(dict.fromkeys(chosen))
 
 
-def decoded(network: Network, store: Functaset, shapes: dict[int, buckets.Shape]) -> Iterator[tuple[int, np.ndarray]]:
-    """Index and features [n, c] of each datum in `shapes`, in its order, in memory that depends on no grid's size."""
-    values = jax.jit(partial(decode_points, network.decoder))
-    points = buckets.padded_points(np.array(list(shapes.values())))
-    known: buckets.Shape | None = None
-    order = list(shapes)
+def decoded(network: Network, store: Functaset, targets: Mapping[int, Target]) -> Iterator[tuple[int, np.ndarray]]:
+    """Index and features [n, c] of each datum in `targets`, in its order; besides them, memory depends on no grid."""
+    run = runner(network.decoder, network.theta)
+    order = list(targets)
+    counts = buckets.padded_points(np.array([[int(np.prod(target.shape))] for target in targets.values()]))
+    known: Target | None = None
+    query: Callable[[int, int], np.ndarray] = partial(_some, np.zeros((0, 0)))
     for start in range(0, len(order), 256):
         part = order[start : start + 256]
         phi, _ = store.read(np.array(part))
         for row, index in enumerate(part):
-            if shapes[index] != known:
-                known = shapes[index]
-                coords = network.modality.query(store.geometry, known)
-                padded = np.zeros((points[known], coords.shape[1]), np.float32)
-                padded[: len(coords)] = coords
-            yield index, in_blocks(values, network.theta, phi[row], padded, network.decoder.width)[: len(coords)]
+            n = int(np.prod(targets[index].shape))
+            if targets[index] is not known:
+                known = targets[index]
+                query = partial(network.modality.query, known.geometry, known.shape)
+                if n <= KEPT_POINTS:
+                    query = partial(_some, query(0, n))
+            yield index, run(phi[row], query, n, counts[(n,)])
+
+
+def runner(decoder: Decoder, theta: Tree) -> Callable[[np.ndarray, Callable, int, int], np.ndarray]:
+    """Function of phi, of coordinates query(start, stop) [.., k], their number n, and to how many they are padded."""
+    values = jax.jit(partial(decode_points, decoder))
+
+    def run(phi: np.ndarray, query: Callable[[int, int], np.ndarray], n: int, padded: int) -> np.ndarray:
+        rows = plan(1, padded, decoder.width).points
+        tiles = -(-padded // rows)
+        parts = []
+        for start in range(0, tiles, BLOCK):
+            held = min(BLOCK, tiles - start)
+            first, last = min(start * rows, n), min((start + held) * rows, n)
+            if first == last:
+                break
+            coords = query(first, last)
+            block = np.zeros((held * rows, coords.shape[1]), np.float32)
+            block[: len(coords)] = coords
+            part = values(theta, jnp.asarray(phi), block.reshape(held, rows, -1))
+            parts.append(np.asarray(part).reshape(held * rows, -1)[: len(coords)])
+        return np.concatenate(parts)
+
+    return run
 
 
 def decode_points(decoder: Decoder, theta: Tree, phi: jax.Array, coords: jax.Array) -> jax.Array:
@@ -146,53 +182,103 @@ def decode_points(decoder: Decoder, theta: Tree, phi: jax.Array, coords: jax.Arr
     return lax.map(partial(decoder.observe, theta, modulation), coords)
 
 
-def in_blocks(values: Callable, theta: Tree, phi: np.ndarray, coords: np.ndarray, width: int) -> np.ndarray:
-    """Features [n, c] at `coords` [n, k]: `values` gets blocks of few sizes, so it compiles rarely."""
-    n, k = coords.shape
-    rows = plan(1, n, width).points
-    tiles = -(-n // rows)
-    padded = np.zeros((tiles * rows, k), np.float32)
-    padded[:n] = coords
-    padded = padded.reshape(tiles, rows, k)
-    parts = [values(theta, jnp.asarray(phi), padded[start : start + BLOCK]) for start in range(0, tiles, BLOCK)]
-    return np.concatenate([np.asarray(part).reshape(-1, part.shape[-1]) for part in parts])[:n]
+def _options(network: Network, view: Mapping[str, Any]) -> DecodeOptions:
+    return merge(network.modality.decode_options(), view, where="view.")
+
+
+def _targets(
+    store: Functaset, network: Network, indices: Sequence[int], resolution: str, options: DecodeOptions
+) -> dict[int, Target]:
+    """What each datum is decoded at; data of one shape have one target."""
+    shapes, found = store.shapes, {}
+    made: dict[Shape, Target] = {}
+    for index in indices:
+        own = tuple(shapes[index].tolist())
+        if own not in made:
+            made[own] = network.modality.target(store.geometry, own, resolution, options)
+        found[index] = made[own]
+    return found
 
 
 def _writer(
-    out: str, form: str | None, store: Functaset, network: Network, shapes: dict[int, buckets.Shape], overwrite: bool
-) -> FolderWriter | ArrayWriter:
-    form = form or {".npz": "npz", ".zarr": "zarr"}.get(Path(out).suffix, "files")
-    ids = store.ids
-    if form == "files":
-        return FolderWriter(out, network.modality, ids, list(shapes), _request(store, shapes), overwrite=overwrite)
-    if len(set(shapes.values())) > 1:
-        raise ConfigError(f"the data differ in size and one .{form} array holds one size; give --resolution R")
-    return ArrayWriter(out, form, ids, list(shapes), overwrite=overwrite)
+    out: str,
+    form: str | None,
+    store: Functaset,
+    network: Network,
+    targets: Mapping[int, Target],
+    history: str,
+    overwrite: bool,
+) -> Writer:
+    modality, ids, rows = network.modality, store.ids, list(targets)
+    suffix = Path(out).suffix.removeprefix(".")
+    together = {*modality.collectors, "npz", "zarr"}
+    if form is None:
+        form = suffix if suffix in together else next(iter(modality.forms))
+    elif form == "files":
+        form = next(iter(modality.forms))
+    if form in modality.forms and not (form in together and suffix == form):
+        request = _request(store, targets, form)
+        return FolderWriter(out, modality.forms[form], ids, targets, request, overwrite=overwrite)
+    if form not in together:
+        known = ", ".join(dict.fromkeys([*modality.forms, *sorted(together)]))
+        raise ConfigError(f"{network.config.modality} data cannot be written as {form!r}; known: {known}")
+    if len({target.shape for target in targets.values()}) > 1:
+        raise ConfigError(f"the data differ in size and one .{form} file holds one size; give --resolution R")
+    if form in modality.collectors:
+        columns = {name: values[rows] for name, values in store.columns.items()}
+        chosen = Chosen(rows, [ids[row] for row in rows], columns, targets[rows[0]], history)
+        return CollectorWriter(out, modality.collectors[form], chosen, overwrite=overwrite)
+    return ArrayWriter(out, form, ids, rows, overwrite=overwrite)
 
 
-def _request(store: Functaset, shapes: dict[int, buckets.Shape]) -> str:
-    """What decides the decoded files, as one number: the network, the data, and their grids."""
-    words = json.dumps([store.fingerprint, store.ids, [[index, *shape] for index, shape in shapes.items()]])
+def _request(store: Functaset, targets: Mapping[int, Target], form: str) -> str:
+    """What decides the decoded files, as one number: the network, the data, and what they are decoded at."""
+    kinds: dict[str, list[int]] = {}
+    for index, target in targets.items():
+        kinds.setdefault(json.dumps([target.shape, target.geometry, dict(target.render)]), []).append(index)
+    words = json.dumps([store.fingerprint, store.ids, form, kinds])
     return hashlib.sha256(words.encode() + store.errors().tobytes()).hexdigest()
 
 
 def _sheet(
-    sheet: str, original: str | None, store: Functaset, network: Network, shapes: dict[int, buckets.Shape]
+    sheet: str,
+    original: str | None,
+    store: Functaset,
+    network: Network,
+    targets: Mapping[int, Target],
+    *,
+    own_size: bool,
 ) -> Iterator[Event]:
-    found, note = _originals(original, store, network, shapes)
+    """Draw pairs; with `own_size`, a reconstruction is evaluated where its original was measured."""
+    found, note = _originals(original, store, network, list(targets))
     if note:
         yield Note(note, warning=True)
-    rows = []
-    for index, features in decoded(network, store, shapes):
-        rows.append((found.get(index), network.modality.assemble(store.geometry, features, shapes[index])))
+    run, modality, rows = runner(network.decoder, network.theta), network.modality, []
+    phi, _ = store.read(np.array(list(targets)))
+    for place, (index, target) in enumerate(targets.items()):
+        shape, geometry, _ = target
+        query: Callable[[int, int], np.ndarray] = partial(modality.query, geometry, shape)
+        shown = None
+        if index in found:
+            signal, own, its = found[index]
+            shown = modality.assemble(its, signal.features, own)
+            if own_size:
+                shape, geometry = own, its
+                query = partial(_some, signal.coords)
+        n = int(np.prod(shape))
+        rows.append((shown, modality.assemble(geometry, run(phi[place], query, n, n), shape)))
     Path(sheet).parent.mkdir(parents=True, exist_ok=True)
-    network.modality.sheet(Path(sheet), rows, store.geometry)
+    modality.sheet(Path(sheet), rows, next(iter(targets.values())).geometry)
+
+
+def _some(coords: np.ndarray, start: int, stop: int) -> np.ndarray:
+    return coords[start:stop]
 
 
 def _originals(
-    original: str | None, store: Functaset, network: Network, shapes: dict[int, buckets.Shape]
-) -> tuple[dict[int, np.ndarray], str | None]:
-    """The data as they were read for encoding, where they can still be found."""
+    original: str | None, store: Functaset, network: Network, indices: Sequence[int]
+) -> tuple[dict[int, tuple[Signal, Shape, dict[str, Any]]], str | None]:
+    """Previews of the data as they are read for encoding, their shapes and geometry, where they can be found still."""
     recorded = store.attrs.get("encode", {})
     where = original or recorded.get("source")
     if where is None:
@@ -206,11 +292,10 @@ def _originals(
         return {}, f"the originals are not shown: {error}"
     place = {name: index for index, name in enumerate(source.ids)}
     found, ids = {}, store.ids
-    for index in shapes:
+    for index in indices:
         number = place.get(ids[index])
         if number is not None:
             with contextlib.suppress(DataError):  # counted below
-                shape = tuple(source.shapes[number].tolist())
-                found[index] = network.modality.assemble(store.geometry, source[number].features, shape)
-    missing = len(shapes) - len(found)
+                found[index] = (*source.preview(number), source.geometry)
+    missing = len(indices) - len(found)
     return found, f"{missing} originals cannot be read in {where!r}" if missing else None

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from functa_cli.render import RENDERERS
+from functa_cli.render import Renderer
 
 Tree = dict[str, Any]
 
@@ -37,21 +37,20 @@ class Decoder(NamedTuple):
     modulate: Callable[[Tree, jax.Array], Any]  # theta, phi -> modulation of the layers
     observe: Callable[[Tree, Any, jax.Array], jax.Array]  # theta, modulation, coords [n, k] -> features [n, c]
     latent_shape: tuple[int, ...]
-    width: int
+    width: int  # numbers in the widest layer for one point, all its evaluations of the field together
 
     def __call__(self, theta: Tree, phi: jax.Array, coords: jax.Array) -> jax.Array:
         """Features [n, c] at `coords` [n, k] of the functum with modulations `phi`."""
         return self.observe(theta, self.modulate(theta, phi), coords)
 
 
-def build(make: Callable[[nnx.Rngs], Field], renderer: str, seed: int) -> tuple[Decoder, Tree]:
+def build(make: Callable[[nnx.Rngs], Field], renderer: Renderer, seed: int) -> tuple[Decoder, Tree]:
     """Decoder, and the initial parameters `theta["field"]` as nested dictionaries of numpy arrays.
 
-    `make(rngs)` returns the field; `renderer` is a name in `render.RENDERERS`.
+    `make(rngs)` returns the field.
     """
     module = make(nnx.Rngs(seed))
     graph, state = nnx.split(module)
-    render = RENDERERS[renderer]
 
     def field_of(theta: Tree) -> Field:
         fresh = jax.tree.map(lambda leaf: leaf, state)
@@ -63,7 +62,7 @@ def build(make: Callable[[nnx.Rngs], Field], renderer: str, seed: int) -> tuple[
 
     def observe(theta: Tree, modulation: Any, coords: jax.Array) -> jax.Array:
         field = field_of(theta)
-        return render(lambda x: field(modulation, x), coords)
+        return renderer.render(lambda x: field(modulation, x), coords)
 
     parameters = jax.tree.map(np.asarray, nnx.to_pure_dict(state))
-    return Decoder(modulate, observe, module.latent_shape, module.width), {"field": parameters}
+    return Decoder(modulate, observe, module.latent_shape, module.width * renderer.samples), {"field": parameters}

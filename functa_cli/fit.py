@@ -3,10 +3,10 @@
 import hashlib
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from functa_cli import basefile, basenet, meta
@@ -14,17 +14,17 @@ from functa_cli.basefile import Base
 from functa_cli.basenet import Network
 from functa_cli.config import Config, to_dict
 from functa_cli.decoder import Tree
+from functa_cli.encoder import Encoder, Tally
 from functa_cli.errors import ConfigError, DataError
 from functa_cli.events import Event, Note, Progress, Result
 from functa_cli.loader import Loader
-from functa_cli.metrics import psnr
+from functa_cli.look import Look, mean_error
 from functa_cli.modality import Source
-from functa_cli.signal import Signal
 from functa_cli.train import begin, from_arrays, to_arrays, train
 from functa_cli.trees import fingerprint
 
-EVALUATED = 512  # held-out data that the final figure is measured on, at most
-EVALUATED_AT_ONCE = 16
+EVALUATED = 512  # held-out data that the final figures are measured on, at most
+EVALUATED_POINTS = 1 << 24  # their points, at most
 SAMPLED = 256  # training data that the mean signal is made of, at most
 
 
@@ -35,7 +35,7 @@ class Job(NamedTuple):
     source: Source
     network: Network  # theta: where training starts
     loader: Loader
-    heldout: Callable[..., float]  # heldout(theta, steps=k, limit=n): mean error of k steps on the first n held out
+    heldout: Callable[..., float]  # heldout(theta, steps=k): mean error of k steps on data held out
     trained_on: np.ndarray  # indices
     tested_on: np.ndarray
 
@@ -71,7 +71,7 @@ def fit(
     yield Note(f"{path}: {source.found}")
     for problem in source.problems:
         yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
-    if len({tuple(shape) for shape in source.shapes.tolist()}) > 1:
+    if source.shared_coords and len({tuple(shape) for shape in source.shapes.tolist()}) > 1:
         raise DataError(f"{path} holds data of several sizes; give --resolution R to fit them all at one")
     job = _job(config, source, start_from)
 
@@ -110,11 +110,9 @@ def _job(config: Config, source: Source, start_from: Base | None) -> Job:
     else:
         theta = basenet.restore(start_from).theta
     loader = Loader(source, train_indices, batch=config.outer.batch, points=config.outer.points, seed=config.seed)
-    programs = {
-        steps: basenet.compiled_fit(network, steps) for steps in {min(1, config.inner.steps), config.inner.steps}
-    }
-    heldout = partial(_error, programs, source, test_indices)
-    return Job(config, source, network._replace(theta=theta), loader, heldout, train_indices, test_indices)
+    steps = {min(1, config.inner.steps), config.inner.steps}
+    look = Look(network, source, test_indices[: config.outer.heldout], steps=steps, seed=config.seed)
+    return Job(config, source, network._replace(theta=theta), loader, look.error, train_indices, test_indices)
 
 
 def _trained(job: Job, saved: tuple[dict, int] | None, out: str, data: str) -> Generator[Event, None, Base]:
@@ -134,8 +132,8 @@ def _trained(job: Job, saved: tuple[dict, int] | None, out: str, data: str) -> G
         config.inner.steps,
         step=outer.step,
         batches=job.loader.stream,
-        heldout=lambda state, steps: job.heldout(_result(state), steps=steps, limit=config.outer.heldout),
-        mean_error=_mean_error(job.source, job.trained_on),
+        heldout=lambda state, steps: job.heldout(_result(state), steps=steps),
+        mean_error=mean_error(job.source, job.trained_on[:SAMPLED], config.seed),
     ):
         run = done.run
         if done.note:
@@ -148,13 +146,14 @@ def _trained(job: Job, saved: tuple[dict, int] | None, out: str, data: str) -> G
         if done.checkpoint and done.step < config.outer.steps:
             basefile.save_state(out, to_arrays(run), done.step)
     theta = jax.tree.map(np.asarray, _result(run.state))
-    error = job.heldout(theta, steps=config.inner.steps, limit=EVALUATED)
+    chosen = _evaluated(job)
+    scored = yield from _scored(job, theta, chosen)
     info = {
         "data": data,
         "found": job.source.found,
         "trained_on": len(job.trained_on),
-        "heldout": min(len(job.tested_on), EVALUATED),
-        "psnr_heldout": round(float(psnr(error)), 4),
+        "heldout": len(chosen),
+        **{f"{name}_heldout": round(value, 4) for name, value in scored.items()},
         "curve": [[int(row[0]), round(float(row[1]), 4), round(float(row[2]), 4)] for row in run.history],
     }
     settings = to_dict(config)
@@ -189,42 +188,23 @@ def _split(source: Source, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return train_indices, test_indices if len(test_indices) else train_indices
 
 
-def _error(
-    programs: dict[int, Callable], source: Source, indices: np.ndarray, theta: Tree, *, steps: int, limit: int
-) -> float:
-    """Mean error after `steps` inner steps over the first `limit` readable data of `indices`."""
-    encode, batch = programs[steps], EVALUATED_AT_ONCE
-    errors: list[float] = []
-    signals: list[Signal] = []
-
-    def flush() -> None:
-        filler = signals + [signals[-1]] * (batch - len(signals))
-        features, weights = (np.stack([signal[part] for signal in filler]) for part in (1, 2))
-        fitted = encode(theta, Signal(filler[0].coords, features, weights))
-        errors.extend(np.asarray(fitted.mse)[: len(signals), -1].tolist())
-        signals.clear()
-
-    for index in indices[:limit]:
-        try:
-            signals.append(source[int(index)])
-        except DataError:
-            continue
-        if len(signals) == batch:
-            flush()
-    if signals:
-        flush()
-    return float(np.mean(errors)) if errors else float("nan")
+def _evaluated(job: Job) -> np.ndarray:
+    """Indices of the held-out data that the final figures are measured on."""
+    points = np.cumsum([job.source.points(int(index)) for index in job.tested_on[:EVALUATED]])
+    return job.tested_on[: max(1, int(np.searchsorted(points, EVALUATED_POINTS, side="right")))]
 
 
-def _mean_error(source: Source, indices: np.ndarray) -> float:
-    """Error of the mean signal over a share of the training data: what any network must beat."""
-    features = []
-    for index in indices[:SAMPLED]:
-        try:
-            features.append(source[int(index)].features)
-        except DataError:
-            continue
-    return float(np.var(np.stack(features), axis=0).mean()) if len(features) > 1 else float("inf")
+def _scored(job: Job, theta: Tree, indices: np.ndarray) -> Generator[Event, None, dict[str, float]]:
+    """Figures of the trained network on data `indices`, encoded as functa encode does."""
+    network = job.network._replace(theta=jax.tree.map(jnp.asarray, theta))
+    encoder, tally = Encoder(network, job.source, job.config.inner.steps), Tally(network, job.source.geometry)
+    done = 0
+    for numbers, found in encoder.encoded([int(index) for index in indices]):
+        done += len(numbers)
+        if not isinstance(found, str):
+            tally.add(found)
+        yield Progress(done, len(indices), network.modality.unit, {})
+    return tally.figures() or {"psnr": float("nan")}
 
 
 def _result(state: meta.State) -> Tree:
@@ -256,7 +236,7 @@ def _summary(out: str, base: Base, config: Config) -> dict[str, Any]:
         "modality": base.modality,
         "steps": config.outer.steps,
         "latent_dim": base.theta["inner"]["start"].size,
-        "psnr_heldout": base.info["psnr_heldout"],
+        **{name: value for name, value in base.info.items() if name.endswith("_heldout")},
         "heldout": base.info["heldout"],
         "fingerprint": base.fingerprint[:16],
     }

@@ -6,6 +6,7 @@ the layers only, and maps that to phi once; nothing but phi is kept from step to
 their number.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,9 +15,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from functa_cli.decoder import Decoder, Tree
-from functa_cli.loss import error, error_and_gradient, first_error_and_gradient, first_plan, mean_error
+from functa_cli.loss import error, error_and_gradient, first_error_and_gradient, first_plan, mean_error, measure
 from functa_cli.signal import Signal
 from functa_cli.tiles import Plan, Tiles, cut, plan
+
+Sums = Callable[[Any, Any, Any], list]
 
 
 class Fit(NamedTuple):
@@ -24,6 +27,7 @@ class Fit(NamedTuple):
 
     phi: jax.Array  # [b, *latent_shape]
     mse: jax.Array  # [b, steps + 1]: before the first step, ..., after the last
+    sums: jax.Array  # [b, s]: sums over the points that were asked for, at the end
 
 
 def fit_modulations(
@@ -34,15 +38,22 @@ def fit_modulations(
     steps: int,
     rate: float | None = None,
     tile: Plan | None = None,
+    sums: Sums | None = None,
 ) -> Fit:
     """Modulations of a batch of signals after `steps` gradient steps, and the errors on the way.
 
     `batch`: coords [n, k] shared or [b, n, k], features [b, n, c], weights [b, n] (0 = unseen).
-    `rate`: the fixed rate; None takes the learned ones in `theta["inner"]["rates"]`.
+    `rate`: the fixed rate; None takes the learned ones in `theta["inner"]["rates"]`. `sums`: see `loss.measure`.
     """
     phi, tiles, errors = _descend(decoder, theta, batch, steps, rate, tile)
-    last = error(decoder, theta, jax.vmap(partial(decoder.modulate, theta))(phi), tiles)
-    return Fit(phi, jnp.concatenate([*errors, last[None]]).T)
+    modulation = jax.vmap(partial(decoder.modulate, theta))(phi)
+    if sums is None:
+        last, added = error(decoder, theta, modulation, tiles), []
+    else:
+        last, added = measure(decoder, theta, modulation, tiles, sums)
+    return Fit(
+        phi, jnp.concatenate([*errors, last[None]]).T, jnp.stack(added, 1) if added else jnp.zeros((len(phi), 0))
+    )
 
 
 def outer_loss(

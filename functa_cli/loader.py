@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,41 +13,27 @@ from functa_cli.signal import Signal
 
 
 class Loader:
-    """Seeded batches of signals that share their coordinates, read once and kept while memory allows."""
+    """Seeded batches of signals of one number of points."""
 
-    def __init__(
-        self,
-        source: Source,
-        indices: np.ndarray,
-        *,
-        batch: int,
-        points: int = 0,
-        seed: int = 0,
-        memory: int = 1 << 30,
-    ):
+    def __init__(self, source: Source, indices: np.ndarray, *, batch: int, points: int = 0, seed: int = 0):
         self.source, self.indices, self.batch, self.points, self.seed = source, np.asarray(indices), batch, points, seed
         self.problems: list[Problem] = []
-        self._kept: dict[int, Signal | None] = {}
-        self._memory = memory
+        self._unreadable: set[int] = set()
         self._shuffled: tuple[int, np.ndarray] | None = None  # the epoch and its order
 
     def __getitem__(self, number: int) -> Signal:
-        """Batch `number`: coords [n, k], features [batch, n, c], weights [batch, n].
+        """Batch `number`: coords [n, k] where they are shared, else [batch, n, k]; features, weights [batch, n, ...].
 
-        Every datum comes once before any comes again. With `points` > 0, that many points, drawn anew for each batch.
-        A datum that cannot be read gives its place to the next one.
+        Every datum comes once before any comes again. With `points` > 0, that many points, drawn anew for each batch
+        by the source. A datum that cannot be read gives its place to the next one.
 
         Raises:
             DataError: no datum can be read.
         """
-        signals = [self._signal(number * self.batch + row) for row in range(self.batch)]
-        coords = signals[0].coords
-        features, weights = np.stack([s.features for s in signals]), np.stack([s.weights for s in signals])
-        if 0 < self.points < len(coords):
-            rng = np.random.default_rng([self.seed, 2, number])
-            chosen = np.sort(rng.choice(len(coords), self.points, replace=False))
-            coords, features, weights = coords[chosen], features[:, chosen], weights[:, chosen]
-        return Signal(coords, features, weights)
+        signals = [self._signal(number, row) for row in range(self.batch)]
+        if len({signal.features.shape for signal in signals}) > 1:
+            raise DataError("the data differ in their number of points; give --points N, or --resolution R")
+        return stack(signals, self.source.shared_coords)
 
     def stream(self, start: int, stop: int) -> Iterator[Signal]:
         """Batches `start` to `stop`, read ahead by a thread."""
@@ -81,14 +67,19 @@ class Loader:
             closing.set()
             thread.join()
 
-    def _signal(self, place: int) -> Signal:
+    def _signal(self, number: int, row: int) -> Signal:
         size = len(self.indices)
+        epoch, place = divmod(number * self.batch + row, size)
+        rng = np.random.default_rng([self.seed, 2, number, *([] if self.source.shared_coords else [row])])
         for offset in range(size):
-            epoch, row = divmod(place, size)
-            order = self._order(epoch)
-            signal = self._read(int(order[(row + offset) % size]))
-            if signal is not None:
-                return signal
+            index = int(self._order(epoch)[(place + offset) % size])
+            if index in self._unreadable:
+                continue
+            try:
+                return self.source.sample(index, self.points, rng) if self.points else self.source.whole(index)
+            except DataError as error:
+                self.problems.append(Problem(self.source.ids[index], str(error)))
+                self._unreadable.add(index)
         raise DataError(f"none of the {size} training data can be read; the first: {self.problems[0].reason}")
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -96,17 +87,8 @@ class Loader:
             self._shuffled = epoch, np.random.default_rng([self.seed, 1, epoch]).permutation(self.indices)
         return self._shuffled[1]
 
-    def _read(self, index: int) -> Signal | None:
-        if index in self._kept:
-            return self._kept[index]
-        try:
-            signal = self.source[index]
-        except DataError as error:
-            self.problems.append(Problem(self.source.ids[index], str(error)))
-            self._kept[index] = None
-            return None
-        size = signal.features.nbytes + signal.weights.nbytes
-        if size <= self._memory:
-            self._memory -= size
-            self._kept[index] = signal
-        return signal
+
+def stack(signals: Sequence[Signal], shared: bool) -> Signal:
+    """A batch: features [b, n, c], weights [b, n], and coords [n, k] of the first where they are `shared`, else all."""
+    features, weights = (np.stack([signal[part] for signal in signals]) for part in (1, 2))
+    return Signal(signals[0].coords if shared else np.stack([s.coords for s in signals]), features, weights)

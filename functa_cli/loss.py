@@ -76,6 +76,22 @@ def error(decoder: Decoder, theta: Tree, modulation: Any, tiles: Tiles) -> jax.A
     return _over_tiles(one, tiles, modulation)[0]
 
 
+def measure(decoder: Decoder, theta: Tree, modulation: Any, tiles: Tiles, sums: Any) -> tuple[jax.Array, list]:
+    """Error [b], and what `sums(values [g, p, c], features, seen [g, p])` adds up over the points, each [b].
+
+    `seen` is 1 where a point has weight and 0 where it has none. Not made to be differentiated.
+    """
+
+    def one(tile: Tiles, modulation: Any) -> tuple[tuple[jax.Array, list], tuple]:
+        coords = jnp.broadcast_to(tile.coords, (*tile.weights.shape, tile.coords.shape[-1]))
+        values = jax.vmap(partial(decoder.observe, theta))(modulation, coords)
+        residual = values - tile.features
+        squared = jnp.einsum("gpc,gpc->g", residual, tile.weights[..., None] * residual)
+        return (squared, sums(values, tile.features, (tile.weights > 0).astype(values.dtype))), ()
+
+    return _over_tiles(one, tiles, modulation)[0]
+
+
 def _error_forward(decoder: Decoder, theta: Tree, modulation: Any, tiles: Tiles) -> tuple[jax.Array, tuple]:
     return error(decoder, theta, modulation, tiles), (theta, modulation, tiles)
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from functa_cli.kept import Kept
 from functa_cli.signal import Signal
 
 Shape = tuple[int, ...]
@@ -71,11 +72,13 @@ class Source:
     classes: tuple[str, ...]
     split: Sequence[str]
     shapes: np.ndarray
-    columns: Mapping[str, np.ndarray] = {}  # noqa: RUF012
+    columns: Mapping[str, np.ndarray] = {}
     geometry: Geometry
     found: str  # one sentence: what was found
     problems: Sequence[Problem]  # files left out while listing
     shared_coords = True  # data of one shape have the same coordinates, and `sample` draws the same points of them
+
+    keeps_unseen = False  # `unseen` has points for some data
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -88,12 +91,17 @@ class Source:
         """All points of one datum that the inner loop may see. Raises DataError that names the file."""
         raise NotImplementedError
 
+    def whole(self, index: int) -> Signal:
+        """`self[index]`, kept in memory while it fits, for it will be asked for again."""
+        kept = self.__dict__.setdefault("_kept", Kept())
+        return kept.get(index, lambda: self[index], lambda signal: signal.features.nbytes + signal.weights.nbytes)
+
     def sample(self, index: int, points: int, rng: np.random.Generator) -> Signal:
         """`points` random points for a step of fit, with weights that keep the loss what it is over all points.
 
         With `shared_coords` the choice may depend on `rng` and the shape alone: the data of a batch get equal `rng`s.
         """
-        signal = self[index]
+        signal = self.whole(index)
         chosen = np.sort(rng.choice(len(signal.coords), min(points, len(signal.coords)), replace=False))
         return Signal(*(part[chosen] for part in signal))
 

@@ -4,12 +4,14 @@
       base/field/... base/inner/...   theta, one array a leaf
       modulations [datum, latent]     float32, NaN where not encoded yet; chunked and sharded along datum
       mse [datum]                     float32; NaN: not encoded yet, inf: failed. The commit mark: last in a shard
-      id, label, split, shape         of each datum
+      mse_unseen, accuracy, ...       float32 [datum]; figures besides the error, where there are any
+      id, label, split, shape, ...    of each datum; a modality may add columns, such as time
 
 Everything but modulations and mse is written before the first datum is encoded, and a shard is written once and whole,
 so a writer can be killed at any moment and run again, or share the work with others, and the bytes come out the same.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -119,13 +121,30 @@ class Functaset:
         """float32 [datum]: the mse of each datum; NaN: not encoded yet, inf: failed."""
         return self._read("mse")
 
+    def has(self, name: str) -> bool:
+        """Whether there is an array of that name."""
+        return name in self.group
+
+    def figure(self, name: str) -> np.ndarray:
+        """float32 [datum]: a figure such as "mse_unseen" or "iou"; NaN: it has none."""
+        return self._read(name)
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """What the modality keeps of each datum, arrays [datum, ...] by name."""
+        return {name: self._read(name) for name in self.attrs.get("columns", ())}
+
     def pending(self) -> list[slice]:
         """Shards that are still to be encoded."""
         mse = self.errors()
         return [part for part in self.shards() if np.isnan(mse[part]).any()]
 
-    def write(self, part: slice, modulations: np.ndarray, mse: np.ndarray) -> None:
-        """Write one whole shard: modulations [rows, *latent_shape] first, then mse [rows] as its commit mark.
+    def write(
+        self, part: slice, modulations: np.ndarray, mse: np.ndarray, figures: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """Write one whole shard: modulations [rows, *latent_shape] first, last mse [rows] as its commit mark.
+
+        `figures`: [rows] each, by name, of those that the set was begun with.
 
         Raises:
             StoreError: not a whole shard, or an mse is NaN.
@@ -135,6 +154,8 @@ class Functaset:
         if np.isnan(mse).any():
             raise StoreError(f"rows {part.start}:{part.stop} hold NaN errors, which mean 'not encoded'; use inf")
         self.modulations[part] = np.asarray(modulations, np.float32)
+        for name, values in (figures or {}).items():
+            _array(self.path, self.group, name)[part] = np.asarray(values, np.float32)
         self.mse[part] = np.asarray(mse, np.float32)
 
     def read(self, rows: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:

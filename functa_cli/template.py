@@ -23,11 +23,14 @@ def begin(
     base: Base,
     latent_shape: Sequence[int],
     known: Known,
+    figures: Sequence[str] = (),
     encode: dict[str, Any],
     shard: int = 1024,
     overwrite: bool = False,
 ) -> Functaset:
     """The functaset of this request: continued if it is there, made (template first) if not.
+
+    `figures`: names of float32 arrays [datum] that are written beside the errors.
 
     `encode`: JSON, how the data are encoded; all of it but "source" decides what comes out. `shard`: data a shard,
     rounded up to whole chunks, and down to what the data need.
@@ -44,11 +47,12 @@ def begin(
             "format": FORMAT,
             "kind": "functaset",
             "modality": base.modality,
-            "geometry": base.geometry,
+            "geometry": known.geometry,
             "config": base.config,
             "fingerprint": base.fingerprint,
             "info": base.info,
             "classes": list(known.classes),
+            "columns": sorted(known.columns),
             "encode": {**encode, "shard": shard},
             "version": __version__,
         }
@@ -63,16 +67,22 @@ def begin(
     write_tree(group.create_group("base"), base.theta)
     _data(group, "modulations", (n, *latent_shape), chunk, shard, ["datum", *_latent_names(latent_shape)])
     _data(group, "mse", (n,), shard, None, ["datum"])
+    for name in figures:
+        _data(group, name, (n,), shard, None, ["datum"])
     _known(group, "id", np.array(list(known.ids), dtype=np.dtypes.StringDType()), ["datum"])
     _known(group, "label", np.asarray(known.labels, np.int32), ["datum"], fill=-1)
     _known(group, "split", np.array(list(known.split), dtype=np.dtypes.StringDType()), ["datum"])
     _known(group, "shape", np.asarray(known.shapes, np.int32), ["datum", "axis"])
+    for name in sorted(known.columns):
+        values = np.asarray(known.columns[name])
+        _known(group, name, values, ["datum", *[f"{name}.axis{axis}" for axis in range(values.ndim - 1)]])
     group.attrs["functa"] = header
     return Functaset(path, group)
 
 
 def _continued(path: str, found: dict[str, Any], header: dict[str, Any], known: Known) -> Functaset:
     names = {"kind": "kind", "fingerprint": "base network", "encode": "setting", "classes": "classes"}
+    names["geometry"] = "geometry"
     for key, name in names.items():
         have, want = found.get(key), header[key]
         if key == "encode":  # the same data may be reached by another path

@@ -1,16 +1,19 @@
-"""Where decoded data go: a folder with one file a datum, or one .npz or .zarr array; a cut-off folder is continued."""
+"""Where decoded data go: a folder with one file a datum, or one file for all; a cut-off folder is continued."""
 
+import contextlib
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import zarr
 
 from functa_cli.errors import StoreError
-from functa_cli.modality import Modality
+from functa_cli.folder import file_names
+from functa_cli.modality import Chosen, Collector, Form, Target
 from functa_cli.place import FORMAT, existing, prepare
 from functa_cli.trees import COMPRESSOR
 
@@ -20,19 +23,35 @@ CHUNK_BYTES = 1 << 20  # of decoded data in a chunk of a .zarr
 AGAIN = "--overwrite replaces it, another name keeps it"
 
 
-class FolderWriter:
-    """One file a datum, named after its id; each appears whole or not at all, and nothing else is touched.
+class Writer(Protocol):
+    """Takes decoded data one by one, in a with statement."""
 
-    `ids`: of the whole set, so that a datum has one name whatever is chosen; `rows`: the chosen ones; `request`: what
-    the files come from. A folder that was cut off is continued if its request is the same.
+    def wants(self, row: int) -> bool:
+        """Whether the datum is still to be written."""
+        ...
+
+    def write(self, row: int, array: np.ndarray) -> None:
+        """Write one datum."""
+        ...
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+class FolderWriter:
+    """One file, or folder, a datum, named after its id; each appears whole or not at all, and nothing else is touched.
+
+    `ids`: of the whole set, so that a datum has one name whatever is chosen; `targets`: by row, the chosen ones;
+    `request`: what the files come from. A folder that was cut off is continued if its request is the same.
     """
 
     def __init__(
-        self, out: str, modality: Modality, ids: Sequence[str], rows: Sequence[int], request: str, *, overwrite: bool
+        self, out: str, form: Form, ids: Sequence[str], targets: Mapping[int, Target], request: str, *, overwrite: bool
     ):
-        self.folder, self.write_file = Path(out), modality.write
-        names = modality.names(list(ids))
-        self.names = {row: names[row] for row in rows}
+        self.folder, self.form, self.targets = Path(out), form, targets
+        names = file_names(list(ids), form.suffix)
+        self.names = {row: names[row] for row in targets}
         if self.folder.exists() and not self.folder.is_dir():
             raise StoreError(f"{out!r} is a file; expected a folder to write into (or a .npz or .zarr name)")
         if (self.folder / "zarr.json").exists():
@@ -46,7 +65,7 @@ class FolderWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not continues:  # old files go before the mark says that all files are of this request
             for row in there:
-                (self.folder / self.names[row]).unlink()
+                _remove(self.folder / self.names[row])
             mark.write_text(request)
 
     def wants(self, row: int) -> bool:
@@ -57,16 +76,64 @@ class FolderWriter:
         """Write one datum."""
         path = self.folder / self.names[row]
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.write_file(self.folder / PARTIAL, array)
+        _remove(self.folder / PARTIAL)
+        self.form.write(self.folder / PARTIAL, array, self.targets[row].geometry)
         os.replace(self.folder / PARTIAL, path)
 
     def __enter__(self) -> "FolderWriter":
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        (self.folder / PARTIAL).unlink(missing_ok=True)
+        _remove(self.folder / PARTIAL)
         if kind is None:
             (self.folder / MARK).unlink(missing_ok=True)
+
+
+class CollectorWriter:
+    """All data in one file of the modality's own, such as NetCDF; it appears whole or not at all."""
+
+    def __init__(self, out: str, make: Callable[[Path, Chosen], Collector], chosen: Chosen, *, overwrite: bool):
+        self.out, self.partial = Path(out), Path(f"{out}.partial")
+        if self.out.exists():
+            ours = (self.out / "zarr.json").exists() and existing(out)
+            if ours and ours.get("kind") != "decoded":
+                raise StoreError(f"{out!r} is a {ours.get('kind')} of functa, and decoding never replaces one")
+            if not overwrite:
+                raise StoreError(f"{out!r} exists; {AGAIN}")
+            if self.out.is_dir() and not ours:
+                raise StoreError(f"{out!r} is a folder that functa did not make; choose another name")
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        _remove(self.partial)
+        self.collector = make(self.partial, chosen)
+
+    def wants(self, row: int) -> bool:
+        """Whether the datum is still to be written: always."""
+        del row
+        return True
+
+    def write(self, row: int, array: np.ndarray) -> None:
+        """Take the next datum."""
+        self.collector.write(row, array)
+
+    def __enter__(self) -> "CollectorWriter":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.collector.close(failed=kind is not None)
+        if kind is not None:
+            _remove(self.partial)
+            return
+        _remove(self.out)
+        os.replace(self.partial, self.out)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
 
 
 class ArrayWriter:

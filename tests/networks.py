@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from functa_cli import decoder, meta
-from functa_cli.config import InnerConfig
+from functa_cli import decoder, meta, render
+from functa_cli.config import InnerConfig, RenderConfig
 from functa_cli.coords import grid
 from functa_cli.fields import siren
 from functa_cli.signal import Signal
@@ -14,7 +14,7 @@ from functa_cli.signal import Signal
 def network(*, inner: InnerConfig | None = None, seed: int = 0, **options):
     """Options, decoder, and theta as jax arrays of a small SIREN for pictures of three channels."""
     settings = siren.Options(**{"width": 12, "depth": 4, "latent_dim": 5, **options})
-    built, theta = decoder.build(lambda rngs: siren.make(settings, 2, 3, rngs=rngs), "pointwise", seed)
+    built, theta = decoder.build(lambda rngs: siren.make(settings, 2, 3, rngs=rngs), render.make(RenderConfig()), seed)
     theta = meta.start(theta, built.latent_shape, inner or InnerConfig(rates="meta-sgd"), seed)
     return settings, built, jax.tree.map(jnp.asarray, theta)
 

@@ -15,6 +15,7 @@ from functa_cli.coords import grid
 from functa_cli.decode import decode
 from functa_cli.encode import encode
 from functa_cli.errors import ConfigError, DataError, StoreError
+from functa_cli.modality import Target
 from functa_cli.store import Functaset
 from tests.sets import contents, run, save_pictures
 
@@ -66,7 +67,7 @@ def test_more_points_than_a_block_decode_to_the_same(store, monkeypatch):
     network = basenet.restore(opened.base)
     monkeypatch.setattr(verb, "BLOCK", 2)
     monkeypatch.setattr(verb, "plan", lambda b, n, width: verb.plan.__class__ and type("P", (), {"points": 100}))
-    ((_, features),) = verb.decoded(network, opened, {1: (30, 21)})
+    ((_, features),) = verb.decoded(network, opened, {1: Target((30, 21), opened.geometry)})
     whole = np.asarray(network.decoder(network.theta, opened.modulations[1], grid((30, 21))))
     np.testing.assert_allclose(features, whole, atol=1e-5)
 
@@ -112,7 +113,7 @@ def test_arrays_hold_values_and_ids_in_the_order_asked(tmp_path, store):
     data = xarray.open_zarr(tmp_path / "out.zarr", consolidated=False)
     assert data["id"].values.tolist() == ids[::-1]
     np.testing.assert_array_equal(data["values"], values)
-    with pytest.raises(ConfigError, match=r"one \.npz array holds one size; give --resolution R"):
+    with pytest.raises(ConfigError, match=r"one \.npz file holds one size; give --resolution R"):
         run(decode(store, str(tmp_path / "own.npz")))
 
 
@@ -249,7 +250,7 @@ def test_mixed_sizes_compile_few_programs(tmp_path, base, monkeypatch):
     save_pictures(tmp_path / "data", [(8 + number, 40 - number) for number in range(25)])
     run(encode(str(tmp_path / "data"), str(tmp_path / "set.zarr"), base=base, steps=0))
     opened = Functaset.open(str(tmp_path / "set.zarr"))
-    shapes = {row: tuple(shape) for row, shape in enumerate(opened.shapes.tolist())}
+    targets = {row: Target(tuple(shape), opened.geometry) for row, shape in enumerate(opened.shapes.tolist())}
     seen, real = set(), verb.decode_points
 
     def counted(decoder, theta, phi, coords):
@@ -257,8 +258,8 @@ def test_mixed_sizes_compile_few_programs(tmp_path, base, monkeypatch):
         return real(decoder, theta, phi, coords)
 
     monkeypatch.setattr(verb, "decode_points", counted)
-    features = dict(verb.decoded(basenet.restore(opened.base), opened, shapes))
-    assert [len(features[row]) for row in shapes] == [rows * columns for rows, columns in shapes.values()]
+    features = dict(verb.decoded(basenet.restore(opened.base), opened, targets))
+    assert [len(features[row]) for row in targets] == [int(np.prod(one.shape)) for one in targets.values()]
     assert 1 <= len(seen) <= 6
 
 

@@ -8,12 +8,11 @@ import pytest
 from PIL import Image
 
 from functa_cli import basenet, buckets
-from functa_cli import encode as verb
 from functa_cli.basefile import read_base
 from functa_cli.encode import encode
 from functa_cli.errors import DataError, StoreError
 from functa_cli.events import Progress
-from functa_cli.inner import fit_modulations
+from functa_cli.inner import Fit, fit_modulations
 from functa_cli.modalities.image import ImageSource, Options
 from functa_cli.signal import Signal
 from functa_cli.store import Functaset
@@ -72,7 +71,7 @@ def test_forty_sizes_are_encoded_with_few_programs(tmp_path, base, monkeypatch):
         def fit(theta, batch):
             seen.append(batch.features.shape)
             b = batch.features.shape[0]
-            return verb.Fit(jnp.zeros((b, 8)), jnp.full((b, steps + 1), 0.1))
+            return Fit(jnp.zeros((b, 8)), jnp.full((b, steps + 1), 0.1), jnp.zeros((b, 0)))
 
         return fit
 

@@ -9,10 +9,10 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "functa_cli"
 ROWS = [
     "errors config events plugins",
-    "signal coords modality modalities loader store template basefile place trees writers folder pictures sheets",
-    "sine linear render decoder fields tiles buckets loss inner metrics",
+    "signal coords modality modalities loader store template basefile place trees writers folder pictures sheets kept",
+    "sine linear render decoder fields tiles buckets loss inner stream metrics",
     "meta guard train",
-    "basenet fit encode decode",
+    "basenet encoder look fit encode decode",
     "cli",
 ]
 NEVER = [

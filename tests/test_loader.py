@@ -10,11 +10,13 @@ import pytest
 
 from functa_cli.coords import grid
 from functa_cli.errors import DataError
+from functa_cli.kept import Kept
 from functa_cli.loader import Loader
+from functa_cli.modality import Source
 from functa_cli.signal import Signal
 
 
-class Numbers:
+class Numbers(Source):
     """Datum i is a 2 x 3 grid of the number i; those in `broken` cannot be read."""
 
     def __init__(self, n: int, broken=()):
@@ -80,7 +82,8 @@ def test_data_are_kept_while_memory_allows():
     loader[1]
     assert source.reads == 4
     tight = Numbers(4)
-    loader = Loader(tight, np.arange(4), batch=4, memory=100)  # two of 48 bytes
+    tight._kept = Kept(memory=100)  # two of 48 bytes
+    loader = Loader(tight, np.arange(4), batch=4)
     for number in range(2):
         loader[number]
     assert tight.reads == 4 + 2
@@ -102,5 +105,5 @@ def test_an_error_in_the_thread_reaches_the_caller():
     loader = Loader(Numbers(2, broken=[0, 1]), np.arange(2), batch=1)
     with pytest.raises(DataError, match="none of the 2"):
         list(loader.stream(0, 3))
-    with pytest.raises(TypeError):
+    with pytest.raises(AttributeError):
         list(Loader(SimpleNamespace(), np.arange(2), batch=1).stream(0, 1))

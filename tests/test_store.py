@@ -28,6 +28,8 @@ def known(n: int = N, **changes) -> SimpleNamespace:
         "classes": ("cat", "dog"),
         "split": ["test" if number % 3 == 0 else "train" for number in range(n)],
         "shapes": np.array([[8, 6 + number] for number in range(n)], np.int32),
+        "columns": {},
+        "geometry": {"channels": 3},
     }
     return SimpleNamespace(**{**fields, **changes})
 

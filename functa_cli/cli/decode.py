@@ -1,11 +1,13 @@
 """`functa decode`."""
 
+import shlex
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from functa_cli.cli import options, runtime, values
+from functa_cli.cli import brought, options, runtime, values
 from functa_cli.events import Event
 
 EPILOG = """\b
@@ -19,7 +21,7 @@ A folder that was cut off is continued when the same command is given again.
 """
 
 
-@click.command("decode", epilog=EPILOG)
+@click.command("decode", cls=brought.Command, table="decode_options", epilog=EPILOG)
 @click.argument("store", type=click.Path())
 @click.argument("out", required=False, type=click.Path())
 @click.option(
@@ -34,8 +36,9 @@ A folder that was cut off is continued when the same command is given again.
 @click.option(
     "--as",
     default=None,
-    type=click.Choice(["files", "npz", "zarr"]),
-    help="What to write.  [default: by the name of OUT]",
+    metavar="FORM",
+    help="What to write, such as png, glb, webp: files in the folder OUT; or npz, zarr, nc: one file OUT.  "
+    "[default: by the name of OUT]",
 )
 @click.option(
     "--sheet", default=None, metavar="PNG", type=click.Path(), help="Contact sheet: originals beside reconstructions."
@@ -48,7 +51,7 @@ A folder that was cut off is continued when the same command is given again.
 )
 @options.apply(options.overwrite, options.output)
 def command(output: options.Output, **given: Any) -> None:
-    """Decode the functaset STORE into OUT: a folder of pictures, or one .npz or .zarr array.
+    """Decode the functaset STORE into OUT: a folder of files, or one .npz, .zarr or .nc file.
 
     The store is all it needs; the base network is inside.
     """
@@ -60,6 +63,8 @@ def command(output: options.Output, **given: Any) -> None:
 
         keys = ("resolution", "select", "sheet", "original", "overwrite")
         rest = {key: given[key] for key in keys}
-        return decode(given["store"], given["out"], ids=given["id"], form=given["as"], **rest)
+        rest["view"] = brought.given_flags("decode_options", given)
+        history = shlex.join(["functa", *sys.argv[1:]])
+        return decode(given["store"], given["out"], ids=given["id"], form=given["as"], history=history, **rest)
 
     runtime.run(start, output)

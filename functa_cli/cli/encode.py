@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from functa_cli.cli import options, runtime, settings, values
+from functa_cli.cli import brought, options, runtime, settings, values
 from functa_cli.events import Event
 
 EPILOG = """\b
@@ -18,7 +18,7 @@ A run that was cut off continues when the same command is given again, and ends 
 """
 
 
-@click.command("encode", epilog=EPILOG)
+@click.command("encode", cls=brought.Command, table="options", epilog=EPILOG)
 @click.argument("data", type=click.Path())
 @click.argument("out", type=click.Path())
 @click.option(

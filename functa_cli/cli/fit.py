@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from functa_cli.cli import options, runtime, settings, values
+from functa_cli.cli import brought, options, runtime, settings, values
 from functa_cli.events import Event
 
 EPILOG = """\b
@@ -21,7 +21,7 @@ A run that was cut off continues when the same command is given again, and ends 
 """
 
 
-@click.command("fit", epilog=EPILOG)
+@click.command("fit", cls=brought.Command, table="options", epilog=EPILOG)
 @click.argument("data", required=False, type=click.Path())
 @options.modality("Kind of data; --config may say it too.")
 @click.option(

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from functa_cli import plugins
+from functa_cli.cli import brought
 from functa_cli.cli.options import OF_DATA, SETTINGS
 from functa_cli.config import Config, RenderConfig, merge, overlay
 from functa_cli.errors import ConfigError
@@ -19,7 +20,7 @@ def of_fit(given: Mapping[str, Any]) -> tuple[str, list[Layer]]:
     Raises:
         click.UsageError: no modality. ConfigError: a setting that does not exist or has the wrong type.
     """
-    layers = [*_written(given), _flags(given, tuple(SETTINGS))]
+    layers = [*_written(given), _flags(given, tuple(SETTINGS)), _brought(given)]
     modality = given["modality"] or overlay(*layers).get("modality")
     if modality is None:
         raise click.UsageError(f"give --modality, one of: {', '.join(plugins.names('modalities'))}")
@@ -41,7 +42,7 @@ def of_encode(given: Mapping[str, Any]) -> tuple[str | None, int, list[Layer]]:
                 raise ConfigError(
                     f"encode takes settings of data.*, found {key!r} in --set; the base network has the others"
                 )
-    layers = [*_written(given), _flags(given, OF_DATA)]
+    layers = [*_written(given), _flags(given, OF_DATA), _brought(given)]
     settled = overlay(*layers)
     modality = given["modality"] or settled.get("modality")
     _check(modality, layers)
@@ -51,6 +52,11 @@ def of_encode(given: Mapping[str, Any]) -> tuple[str | None, int, list[Layer]]:
 
 def _written(given: Mapping[str, Any]) -> list[Layer]:
     return [given["config"] or {}, *given["set"]]
+
+
+def _brought(given: Mapping[str, Any]) -> Layer:
+    own = brought.given_flags("options", given)
+    return {"data": own} if own else {}
 
 
 def _flags(given: Mapping[str, Any], names: Sequence[str]) -> Layer:

@@ -1,6 +1,6 @@
 """Images: a folder of pictures, each a signal of pixel values at (row, column) cell centres in [0, 1]."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,19 @@ from PIL import Image
 
 from functa_cli.coords import grid
 from functa_cli.errors import ConfigError, DataError
-from functa_cli.folder import file_names, labels, listing, safe_id, splits
-from functa_cli.modality import DataOptions, Modality, Problem
+from functa_cli.folder import labels, listing, safe_id, splits
+from functa_cli.modality import (
+    DataOptions,
+    DecodeOptions,
+    Form,
+    Geometry,
+    Match,
+    Modality,
+    Problem,
+    Shape,
+    Source,
+    Target,
+)
 from functa_cli.pictures import SUFFIXES, parse_colour, parse_size, read, read_header
 from functa_cli.sheets import contact_sheet
 from functa_cli.signal import Signal
@@ -22,10 +33,10 @@ class Options(DataOptions):
     """Settings of image data."""
 
     channels: int = 0  # 1 gray, 3 RGB; 0: gray if every picture is gray, else RGB
-    background: str = "white"  # what alpha is blended over
+    background: str = field(default="white", metadata={"help": "Colour that transparent pixels are blended over."})
 
 
-class ImageSource:
+class ImageSource(Source):
     """Pictures of a folder; headers are read at once, pixels when asked for."""
 
     def __init__(self, path: str | Path, options: Options, *, seed: int = 0, geometry: dict[str, Any] | None = None):
@@ -67,9 +78,6 @@ class ImageSource:
         }
         self.found = _sentence(self, native, gray)
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
     def __getitem__(self, index: int) -> Signal:
         try:
             values = read(self.root / self.files[index], self.channels, self.background, self.size)
@@ -83,38 +91,53 @@ class ImageSource:
         return Signal(_grid(shape), values.reshape(-1, self.channels), np.ones(shape[0] * shape[1], np.float32))
 
 
-def accepts(path: Path) -> str | None:
+def accepts(path: Path) -> Match | None:
     """Why a path is image data, such as "40 .png files"; looks at 1,000 files at most."""
     if path.is_file():
-        return f"a {path.suffix.lower()} file" if path.suffix.lower() in SUFFIXES else None
+        return Match(1, f"a {path.suffix.lower()} file") if path.suffix.lower() in SUFFIXES else None
     found = listing(path, SUFFIXES, most=1000)
     if not found.names:
         return None
     kinds = [Path(name).suffix.lower() for name in found.names]
     common = max(sorted(set(kinds)), key=kinds.count)
-    return f"{kinds.count(common)}{'+' if len(kinds) >= 1000 else ''} {common} files"
+    return Match(1, f"{kinds.count(common)}{'+' if len(kinds) >= 1000 else ''} {common} files")
 
 
-def query(geometry: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray:
-    """Coordinates [rows * columns, 2] of a grid of `shape`."""
-    return _grid(tuple(shape))
+def target(geometry: Geometry, shape: Shape, resolution: str, options: DecodeOptions) -> Target:
+    """Decode at the grid that `resolution` names, or at the picture's own."""
+    del options
+    return Target(parse_size(resolution) if resolution else shape, geometry)
 
 
-def assemble(geometry: dict[str, Any], features: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def query(geometry: Geometry, shape: Shape, start: int, stop: int) -> np.ndarray:
+    """Coordinates [stop - start, 2] of these pixels of a picture of `shape`."""
+    del geometry
+    return grid(shape, start, stop)
+
+
+def assemble(geometry: Geometry, features: np.ndarray, shape: Shape) -> np.ndarray:
     """Picture uint8 [rows, columns] or [rows, columns, 3] from features [n, c] in [0, 1]; others are clipped."""
     values: np.ndarray = np.clip(np.nan_to_num(features), 0.0, 1.0)
     values = np.rint(values * 255.0).astype(np.uint8)
     return values.reshape(*shape) if geometry["channels"] == 1 else values.reshape(*shape, 3)
 
 
-def write(path: Path, array: np.ndarray) -> None:
-    """Write a picture as PNG."""
+def write_png(path: Path, array: np.ndarray, geometry: Geometry) -> None:
+    """Write a picture as PNG, which keeps every value."""
+    del geometry
     Image.fromarray(array).save(path, format="PNG")
 
 
-def names(ids: list[str]) -> list[str]:
-    """File name of each datum."""
-    return file_names(ids, ".png")
+def write_webp(path: Path, array: np.ndarray, geometry: Geometry) -> None:
+    """Write a picture as WebP of high quality."""
+    del geometry
+    Image.fromarray(array).save(path, format="WEBP", quality=90)
+
+
+def write_jpeg(path: Path, array: np.ndarray, geometry: Geometry) -> None:
+    """Write a picture as JPEG of high quality."""
+    del geometry
+    Image.fromarray(array).save(path, format="JPEG", quality=92)
 
 
 def example(folder: Path) -> None:
@@ -123,7 +146,7 @@ def example(folder: Path) -> None:
     for number in range(6):
         path = folder / ("round" if number % 2 else "square") / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        write_png(path, rng.integers(0, 256, (8, 8, 3), dtype=np.uint8), {})
 
 
 MODALITY = Modality(
@@ -133,19 +156,16 @@ MODALITY = Modality(
     preset={"data": {"resolution": "64"}},
     accepts=accepts,
     open=ImageSource,
+    target=target,
     query=query,
     assemble=assemble,
-    names=names,
-    write=write,
-    parse_resolution=parse_size,
+    forms={"png": Form(".png", write_png), "jpg": Form(".jpg", write_jpeg), "webp": Form(".webp", write_webp)},
     sheet=contact_sheet,
     unit="image",
 )
 
 
-@lru_cache(maxsize=2)  # data of one shape come one after the other, and grids can be large
-def _grid(shape: tuple[int, ...]) -> np.ndarray:
-    return grid(shape)
+_grid = lru_cache(maxsize=2)(grid)  # data of one shape come one after the other, and grids can be large
 
 
 def _by(shape: Any) -> str:

@@ -19,7 +19,7 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 from functa_cli.config import InnerConfig  # noqa: E402
-from functa_cli.decode import decode_points, in_blocks  # noqa: E402
+from functa_cli.decode import decode_points, runner  # noqa: E402
 from functa_cli.inner import fit_modulations, outer_loss  # noqa: E402
 from functa_cli.tiles import plan  # noqa: E402
 from tests.benchmarks.measure import forward_flops, multiply_add, scratch, seconds, table  # noqa: E402
@@ -112,18 +112,22 @@ def decode(repeats: int = 3) -> list[dict]:
     options, decoder, theta = network(**NETWORK)
     phi = np.random.default_rng(0).normal(size=256).astype(np.float32) * 0.1
     coords = np.asarray(pictures(1, (512, 512)).coords)
-    values = jax.jit(partial(decode_points, decoder))
+    run = runner(decoder, theta)
+
+    def ours() -> np.ndarray:
+        return run(phi, lambda start, stop: coords[start:stop], len(coords), len(coords))
+
     plain = jax.jit(lambda theta, phi, x: reference_network(theta, options.w0, options.depth, phi, x))
     product, flops = multiply_add()
     taken = seconds(
         {
             "peak": product,
-            "ours": lambda: in_blocks(values, theta, phi, coords, options.width),
+            "ours": ours,
             "reference": lambda: plain(theta, phi, coords),
         },
         repeats,
     )
-    np.testing.assert_allclose(in_blocks(values, theta, phi, coords, 256), plain(theta, phi, coords), atol=1e-4)
+    np.testing.assert_allclose(ours(), plain(theta, phi, coords), atol=1e-4)
     rows = plan(1, 128**3, options.width).points
     voxels = np.zeros((-(-(128**3) // rows), rows, 2), np.float32)
     need = forward_flops(512 * 512, options.width, options.depth, 2, 3) / (flops / taken["peak"])

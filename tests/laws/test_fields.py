@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from functa_cli import decoder, meta, plugins
-from functa_cli.config import InnerConfig
+from functa_cli import decoder, meta, plugins, render
+from functa_cli.config import InnerConfig, RenderConfig
 from functa_cli.inner import fit_modulations
 from functa_cli.signal import Signal
 from tests.networks import pictures
@@ -27,7 +27,9 @@ def test_every_field_is_covered():
 def network(request):
     name, options = request.param
     module = plugins.load("fields", name)
-    built, theta = decoder.build(lambda rngs: module.make(module.Options(**options), 2, 3, rngs=rngs), "pointwise", 0)
+    built, theta = decoder.build(
+        lambda rngs: module.make(module.Options(**options), 2, 3, rngs=rngs), render.make(RenderConfig()), 0
+    )
     theta = meta.start(theta, built.latent_shape, InnerConfig(rates="meta-sgd"), 0)
     return built, jax.tree.map(jnp.asarray, theta)
 
