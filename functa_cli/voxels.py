@@ -1,0 +1,287 @@
+"""A folder of voxel grids and meshes as a source: 0 and 1 at the cell centres of the unit cube, in axes (x, y, z)."""
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from functa_cli import meshes, voxelfiles
+from functa_cli.coords import grid
+from functa_cli.errors import ConfigError, DataError
+from functa_cli.folder import labels, listing, safe_id, splits
+from functa_cli.kept import Kept
+from functa_cli.modality import DataOptions, Geometry, Problem, Shape, Source
+from functa_cli.occupancy import Bits, Stretch, bits, cubic, near_surface, reduced, stretch
+from functa_cli.signal import Signal
+from functa_cli.voxelfiles import LONGEST, Held, by
+
+SUFFIXES = (*voxelfiles.OPENERS, *meshes.SUFFIXES)
+MESH_SIZE = 64  # cells along an axis that a mesh is read at where no resolution is given
+LEAST, MOST = 0.75, 1.25  # scales of the axes (A.1)
+
+
+@dataclass(frozen=True)
+class Options(DataOptions):
+    """Settings of voxel data. `limit` counts shapes, before they are augmented."""
+
+    augment: int = field(
+        default=1,
+        metadata={"help": "Copies of each training shape: itself, and others with axes scaled by 0.75 to 1.25 (A.1)."},
+    )
+    surface: float = field(
+        default=0.5, metadata={"help": "Share of the points of a step of fit that is drawn near the surface."}
+    )
+    variable: str = field(
+        default="", metadata={"help": "Name of the array in .npz, .mat and .h5 files that hold several."}
+    )
+
+
+class Found(NamedTuple):
+    """The shapes that were found, one entry each."""
+
+    names: list[str]  # of files
+    places: list[int | None]  # in a stack
+    held: list[Held]
+
+
+class VoxelSource(Source):
+    """Grids of a folder; headers are read at once, voxels when asked for."""
+
+    def __init__(self, path: str | Path, options: Options, *, seed: int = 0, geometry: Geometry | None = None):
+        del geometry  # a base network fixes nothing that is not so for all voxels
+        if options.augment < 1:
+            raise ConfigError(f"data.augment is a number of copies, 1 or more; found {options.augment}")
+        if not 0.0 <= options.surface < 1.0:
+            raise ConfigError(f"data.surface is a share in [0, 1); found {options.surface}")
+        self.options, self.size = options, _side(options.resolution)
+        files = listing(Path(path), SUFFIXES)
+        self.root, self.problems = files.root, [Problem(safe_id(name), reason) for name, reason in files.problems]
+        self.of = self._looked_at(files.names)
+        if not self.of.names:
+            seen = f"{len(files.names)} unusable files" if files.names else f"{files.others} files, none of voxels"
+            first = f"; {self.problems[0].path} {self.problems[0].reason}" if self.problems else ""
+            raise DataError(f"{str(path)!r} holds {seen}{first}; expected {', '.join(SUFFIXES)} files")
+        ids = [safe_id(name) + ("" if place is None else f"#{place:04d}") for name, place in zip(*self.of[:2])]
+        marks, self.classes = labels(self.of.names)
+        parts = splits(self.of.names, ids, options.split, seed)
+        copies = [options.augment if part == "train" else 1 for part in parts]
+        self.numbers = np.repeat(np.arange(len(ids)), copies)  # the shape of each datum
+        self.copies = np.concatenate([np.arange(count) for count in copies])
+        self.ids = [ids[one] + (f"@{copy:02d}" if copy else "") for one, copy in zip(self.numbers, self.copies)]
+        self.labels, self.split = marks[self.numbers], [parts[one] for one in self.numbers]
+        self.sides = np.array([self.size or max(held.shape) for held in self.of.held], np.int32)
+        self.shapes = np.repeat(self.sides[self.numbers, None], 3, axis=1)
+        self.alike = len(set(self.sides.tolist())) == 1
+        self.shared_coords = options.surface == 0.0 and self.alike
+        if options.augment > 1:
+            drawn = [_scales(seed, ids[one], copy) for one, copy in zip(self.numbers, self.copies)]
+            self.columns = {"scales": np.array(drawn, np.float32)}
+        self.geometry = {"channels": 1, "shape": self.shapes[0].tolist() if self.alike else None}
+        worlds = {(held.translate, held.scale) for held in self.of.held}
+        if len(worlds) == 1 and (world := worlds.pop())[0] is not None:
+            self.geometry["world"] = {"translate": list(world[0]), "scale": world[1]}
+        self.found = _sentence(self)
+        self._grids, self._near = Kept(1 << 28), Kept(3 << 28)
+        self._last: tuple[int, Bits] | None = None
+        self._stream: tuple[str, int, Iterator[np.ndarray]] | None = None
+        self._swept: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __getitem__(self, index: int) -> Signal:
+        return self._signal(index, self._grid(index, keep=False))
+
+    def whole(self, index: int) -> Signal:
+        """`self[index]`, whose grid is kept in memory as bits while it fits."""
+        return self._signal(index, self._grid(index, keep=True))
+
+    def sample(self, index: int, points: int, rng: np.random.Generator) -> Signal:
+        """`points` cells, drawn with replacement, a share of them near the surface.
+
+        Weights are those of importance sampling: a cell that both ways of drawing together draw with density q counts
+        1 / (cells q), so that the weighted errors estimate the mean error over all cells without bias.
+        """
+        packed, shape, cells = self._grid(index, keep=True), self._shape(index), self.points(index)
+        if points >= cells and self.alike:
+            return self._signal(index, packed)
+        stretched, wanted = self._stretch(index), round(points * self.options.surface)
+        near, total, mark = np.zeros(0, np.int64), 0, packed
+        if wanted:
+            surface, mark = self._surface(index, packed)
+            if stretched:
+                near, total = stretched.draw(surface, wanted, rng)
+            elif len(surface):
+                near, total = surface[rng.integers(0, len(surface), wanted)], len(surface)
+        chosen = np.concatenate([near, rng.integers(0, cells, points - len(near))])
+        weights = np.ones(points, np.float32)
+        if total:
+            share = len(near) / points
+            close = _at(mark, stretched, chosen)
+            weights = (1.0 / ((1.0 - share) + share * cells / total * close)).astype(np.float32)
+        axis = _axis(shape[0])
+        coords = np.stack([axis[place] for place in np.unravel_index(chosen, shape)], axis=-1)
+        return Signal(coords, _at(packed, stretched, chosen).astype(np.float32)[:, None], weights)
+
+    def blocks(self, index: int, points: int) -> Iterator[Signal]:
+        """The cells in order, at most `points` at a time, made from the grid's bits."""
+        packed, shape, stretched = self._grid(index, keep=False), self._shape(index), self._stretch(index)
+        for start in range(0, self.points(index), points):
+            stop = min(start + points, self.points(index))
+            values = _at(packed, stretched, np.arange(start, stop)).astype(np.float32)[:, None]
+            yield Signal(grid(shape, start, stop), values, np.ones(stop - start, np.float32))
+
+    def _looked_at(self, names: list[str]) -> Found:
+        """What the files hold; those that cannot be used become problems."""
+        found, lacking = Found([], [], []), meshes.missing()
+        for name in names:
+            try:
+                held = self._look(name, lacking)
+            except DataError as error:
+                self.problems.append(Problem(safe_id(name), str(error)))
+                continue
+            for place in [None] if held.count is None else range(held.count):
+                for column, value in zip(found, (name, place, held)):
+                    column.append(value)
+                if self.options.limit and len(found.names) == self.options.limit:
+                    return found
+        return found
+
+    def _look(self, name: str, lacking: str | None) -> Held:
+        path = self.root / name
+        if path.suffix.lower() in meshes.SUFFIXES:
+            if lacking:
+                raise DataError(lacking)
+            meshes.check(path)
+            return Held((self.size or MESH_SIZE,) * 3)
+        held = voxelfiles.look(path, self.options.variable)
+        if self.size > max(held.shape):
+            raise DataError(f"is {by(held.shape)}, and --resolution {self.size} would enlarge it; give a smaller one")
+        return held
+
+    def _shape(self, index: int) -> Shape:
+        return tuple(self.shapes[index].tolist())
+
+    def _stretch(self, index: int) -> Stretch | None:
+        if not self.copies[index]:
+            return None
+        return stretch(int(self.shapes[index, 0]), self.columns["scales"][index])
+
+    def _signal(self, index: int, packed: Bits) -> Signal:
+        stretched, cells = self._stretch(index), self.points(index)
+        values = _at(packed, stretched, np.arange(cells)) if stretched else packed.grid().reshape(-1)
+        return Signal(_grid(self._shape(index)), values.astype(np.float32)[:, None], np.ones(cells, np.float32))
+
+    def _grid(self, index: int, *, keep: bool) -> Bits:
+        """The grid of a datum before it is stretched. With `keep` it stays in memory; else the last one alone does."""
+        number, last = int(self.numbers[index]), self._last
+        if last is not None and last[0] == number:
+            return last[1]
+        name = self.of.names[number]
+        if keep and self.of.held[number].packed and name not in self._swept:  # all in one go through the archive
+            self._swept.add(name)
+            for other in np.flatnonzero([one == name for one in self.of.names]).tolist():
+                self._grids.get(other, partial(self._read, other), lambda grid: grid.nbytes)
+        packed = self._grids.get(number, partial(self._read, number), lambda grid: grid.nbytes if keep else 1 << 62)
+        self._last = number, packed
+        return packed
+
+    def _surface(self, index: int, packed: Bits) -> tuple[np.ndarray, Bits]:
+        """Cells near the surface of a datum before it is stretched, int32, and the same as bits."""
+
+        def make() -> tuple[np.ndarray, Bits]:
+            near = near_surface(packed.grid())
+            return np.flatnonzero(near).astype(np.int32), bits(near)
+
+        return self._near.get(int(self.numbers[index]), make, lambda made: made[0].nbytes + made[1].nbytes)
+
+    def _read(self, number: int) -> Bits:
+        name, place, side = self.of.names[number], self.of.places[number], int(self.sides[number])
+        try:
+            if Path(name).suffix.lower() in meshes.SUFFIXES:
+                return bits(meshes.read(self.root / name, side))
+            voxels = self._stored(name, place, self.of.held[number])
+            if voxels.shape != self.of.held[number].shape:
+                raise DataError(f"is {by(voxels.shape)}, it was {by(self.of.held[number].shape)} when it was listed")
+            return bits(reduced(cubic(voxels), side))
+        except DataError as error:
+            raise DataError(f"{safe_id(name)} {error}") from None
+
+    def _stored(self, name: str, place: int | None, held: Held) -> np.ndarray:
+        """A grid as its file holds it; an archive stays open for the next grid of its stack."""
+        begin = partial(voxelfiles.grids, self.root / name, self.options.variable)
+        if not held.packed or place is None:
+            return next(begin(place or 0))
+        with self._lock:
+            stream, self._stream = self._stream, None
+            left = stream[2] if stream is not None and stream[:2] == (name, place) else begin(place)
+            voxels = next(left)
+            self._stream = name, place + 1, left
+        return voxels
+
+
+def parse_sizes(text: str) -> Shape:
+    """`"64"` as (64, 64, 64) and `"32x64x32"` as it says: cells along x, y, z. Raises ConfigError for anything else."""
+    match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5})x(\d{1,5}))?", text.strip())
+    sizes = tuple(int(size or match[1]) for size in match.groups()) if match else (0,)
+    if min(sizes) < 1 or max(sizes) > LONGEST:
+        raise ConfigError(f"a resolution is R or XxYxZ, such as 64 or 64x32x64, at most {LONGEST}; found {text!r}")
+    return sizes
+
+
+def _side(resolution: str) -> int:
+    sizes = parse_sizes(resolution) if resolution else (0,)
+    if len(set(sizes)) > 1:
+        raise ConfigError(f"data.resolution of voxels is one number, such as 64; found {resolution!r}")
+    return sizes[0]
+
+
+def _scales(seed: int, name: str, copy: int) -> np.ndarray:
+    """Scales [3] of the axes of a copy; the first copy is the shape itself."""
+    if copy == 0:
+        return np.ones(3)
+    digest = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    return np.random.default_rng([seed, digest, int(copy)]).uniform(LEAST, MOST, 3)
+
+
+def _at(packed: Bits, stretched: Stretch | None, cells: np.ndarray) -> np.ndarray:
+    """Values, bool [n], of cells of a grid as it is stretched."""
+    if stretched is None:
+        return packed.at(cells)
+    shown, inside = stretched.cells(cells)
+    return packed.at(shown) & inside
+
+
+_grid = lru_cache(maxsize=2)(grid)  # data of one shape come one after the other, and grids can be large
+
+
+@lru_cache(maxsize=8)
+def _axis(size: int) -> np.ndarray:
+    """Cell centres along an axis, the numbers that `grid` gives."""
+    return grid((size,))[:, 0]
+
+
+def _sentence(source: VoxelSource) -> str:
+    """Such as "found 573 grids 64^3 in 10 classes, 51 test"."""
+    kinds = [Path(name).suffix.lower() in meshes.SUFFIXES for name in source.of.names]
+    native = sorted({held.shape for held, mesh in zip(source.of.held, kinds) if not mesh}, key=max)
+    said, grids = [], len(kinds) - sum(kinds)
+    if grids:
+        few = [f"{shape[0]}^3" if len(set(shape)) == 1 else by(shape) for shape in native]
+        size = few[0] if len(few) == 1 else f"of {len(few)} sizes ({few[0]} to {few[-1]})"
+        said.append(f"{grids} grid{'s' * (grids != 1)} {size}")
+    if any(kinds):
+        said.append(f"{sum(kinds)} mesh{'es' * (sum(kinds) != 1)} made {source.size or MESH_SIZE}^3 by point-in-mesh")
+    classes = f" in {len(source.classes)} classes" if source.classes else ""
+    text = f"found {' and '.join(said)}{classes}, {source.split.count('test')} test"
+    if any(len(set(shape)) > 1 for shape in native):
+        text += "; those that are no cubes are filled up with empty cells"
+    if source.size and any(max(shape) != source.size for shape in native):
+        text += f"; reduced to {source.size}^3 (mean above 0.05)"
+    if source.options.augment > 1:
+        text += f"; {source.options.augment} copies of each training shape, axes scaled by {LEAST} to {MOST}"
+    return text
