@@ -9,6 +9,7 @@ from functa_cli.events import Progress
 
 Clock = Callable[[], float]
 PLURALS = {"datum": "data"}
+NAMES = {"psnr": "PSNR", "iou": "IoU", "rmse": "RMSE"}
 
 
 class Throttle:
@@ -107,7 +108,7 @@ def summary(values: Mapping[str, Any]) -> str:
 
 
 def _label(key: str) -> str:
-    return " ".join("PSNR" if word == "psnr" else word for word in key.split("_"))
+    return " ".join(NAMES.get(word, word) for word in key.split("_"))
 
 
 def _is_psnr(key: str) -> bool:
