@@ -1,4 +1,4 @@
-"""Files in .binvox format: run lengths of a voxel grid, with its place in the world (Patrick Min's format, version 1)."""
+"""Files in .binvox format (Patrick Min's, version 1): run lengths of a voxel grid, with its place in the world."""
 
 from pathlib import Path
 from typing import IO, NamedTuple

@@ -90,7 +90,8 @@ def labels(names: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
 def splits(names: Sequence[str], ids: Sequence[str], rule: str, seed: int) -> list[str]:
     """Part of each file, "train" or "test".
 
-    `rule`: "auto" follows train/ and test/ folders, else holds out a tenth; "0.2" holds out that share; "none" nothing.
+    `rule`: "auto" follows train/ and test/ folders, outermost, or below the classes where every file is in one (as in
+    ModelNet); else it holds out a tenth. "0.2" holds out that share; "none" nothing.
     A share is drawn by the hash of seed and id, so it does not depend on the order of the files.
 
     Raises:
@@ -99,6 +100,9 @@ def splits(names: Sequence[str], ids: Sequence[str], rule: str, seed: int) -> li
     folders = [SPLIT_FOLDERS.get(name.split("/")[0].lower()) if "/" in name else None for name in names]
     if rule == "auto" and {"train", "test"} <= set(folders):
         return [folder or "train" for folder in folders]
+    inner = [_inner_part(name) for name in names]
+    if rule == "auto" and set(inner) == {"train", "test"}:
+        return [part or "train" for part in inner]
     if rule == "none":
         return ["train"] * len(ids)
     try:
@@ -133,6 +137,11 @@ def file_names(ids: Sequence[str], suffix: str) -> list[str]:
     mixed = [one if taken[one] == 1 and one not in folders else name + suffix for name, one in zip(ids, short)]
     longer = ([name + times * suffix for name in ids] for times in count(1))
     return next(names for names in chain([mixed], longer) if len({*names, *folders}) == len(ids) + len(folders))
+
+
+def _inner_part(name: str) -> str | None:
+    """Part that the first train/ or test/ folder on the way to a file names."""
+    return next((SPLIT_FOLDERS[one.lower()] for one in name.split("/")[:-1] if one.lower() in SPLIT_FOLDERS), None)
 
 
 def _first_folders_split(names: Sequence[str]) -> bool:

@@ -5,6 +5,7 @@ Needs the extra `mesh` (trimesh, scikit-image), which is imported when it is use
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def read(path: Path, size: int) -> np.ndarray:
 def surface(field: np.ndarray, level: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
     """Closed surface where a field [x, y, z] over the unit cube crosses `level`, seen from outside.
 
-    Returns vertices [v, 3] in [0, 1] (half a cell beyond, where the shape touches the border) and faces int [f, 3],
+    Returns vertices [v, 3] in [0, 1] and faces int [f, 3],
     counter-clockwise from outside.
 
     Raises:
@@ -72,7 +73,7 @@ def surface(field: np.ndarray, level: float = 0.5) -> tuple[np.ndarray, np.ndarr
     if not padded.max() > level:
         raise DataError(f"nothing is above the threshold {level:g}, so there is no surface to write; lower --threshold")
     padded[np.abs(padded - level) < 1e-5] = level - 1e-5  # a surface through a corner would pinch there
-    vertices, faces, _, _ = marching_cubes(padded, level, gradient_direction="ascent")
+    vertices, faces, _, _ = marching_cubes(padded, level, gradient_direction="ascent", method="lorensen")
     return (vertices.astype(np.float64) - 0.5) / np.array(field.shape), faces
 
 
@@ -86,7 +87,7 @@ def write(path: Path, vertices: np.ndarray, faces: np.ndarray, kind: str) -> Non
         import trimesh
     except ImportError:
         raise DataError(f"a mesh {INSTALL}") from None
-    data = trimesh.Trimesh(vertices, faces, process=False).export(file_type=kind)
+    data: Any = trimesh.Trimesh(vertices, faces, process=False).export(file_type=kind)
     path.write_bytes(data.encode() if isinstance(data, str) else data)
 
 

@@ -4,12 +4,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+SLAB = 64  # layers of cells
 THRESHOLD = 0.05  # mean occupancy above which a larger cell is occupied (A.1)
 
 
 def cubic(voxels: np.ndarray) -> np.ndarray:
     """A bool grid [x, y, z] with empty cells around it, so that it fills a cube [s, s, s] and is in its middle."""
     side = max(voxels.shape)
+    if min(voxels.shape) == side:
+        return voxels
     before = [(side - size) // 2 for size in voxels.shape]
     return np.pad(voxels, [(few, side - size - few) for few, size in zip(before, voxels.shape)])
 
@@ -32,16 +35,11 @@ def reduced(voxels: np.ndarray, size: int) -> np.ndarray:
 
 def near_surface(voxels: np.ndarray) -> np.ndarray:
     """Cells, bool [s, s, s], that have both occupied and empty cells in the 3 x 3 x 3 around them."""
-    any_, all_ = voxels, voxels
-    for axis in range(3):
-        below, above = (slice(None),) * axis + (slice(-1),), (slice(None),) * axis + (slice(1, None),)
-        wide, narrow = any_.copy(), all_.copy()
-        wide[above] |= any_[below]
-        wide[below] |= any_[above]
-        narrow[above] &= all_[below]
-        narrow[below] &= all_[above]
-        any_, all_ = wide, narrow
-    return any_ & ~all_
+    near = np.empty_like(voxels)
+    for start in range(0, len(voxels), SLAB):  # large grids in little memory
+        first = max(start - 1, 0)
+        near[start : start + SLAB] = _near(voxels[first : start + SLAB + 1])[start - first :][:SLAB]
+    return near
 
 
 class Bits(NamedTuple):
@@ -84,6 +82,11 @@ class Stretch(NamedTuple):
         inside = (x >= 0) & (y >= 0) & (z >= 0)
         return np.where(inside, (x * size + y) * size + z, 0), inside
 
+    def grid(self, voxels: np.ndarray) -> np.ndarray:
+        """The stretched grid, bool [s, s, s]."""
+        inside = self.source >= 0
+        return voxels[np.ix_(*self.source)] & np.logical_and.outer(np.logical_and.outer(*inside[:2]), inside[2])
+
     def draw(self, cells: np.ndarray, n: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
         """`n` cells of the stretched grid, evenly from those that show one of `cells`, and how many of them there are.
 
@@ -112,6 +115,19 @@ def stretch(size: int, scales: np.ndarray) -> Stretch:
     steps = np.arange(size)
     count = np.stack([np.bincount(axis[axis >= 0], minlength=size) for axis in source]).astype(np.int32)
     return Stretch(source, np.stack([np.searchsorted(_filled(axis), steps) for axis in source]).astype(np.int32), count)
+
+
+def _near(voxels: np.ndarray) -> np.ndarray:
+    any_, all_ = voxels, voxels
+    for axis in range(3):
+        below, above = (slice(None),) * axis + (slice(-1),), (slice(None),) * axis + (slice(1, None),)
+        wide, narrow = any_.copy(), all_.copy()
+        wide[above] |= any_[below]
+        wide[below] |= any_[above]
+        narrow[above] &= all_[below]
+        narrow[below] &= all_[above]
+        any_, all_ = wide, narrow
+    return any_ & ~all_
 
 
 def _filled(axis: np.ndarray) -> np.ndarray:

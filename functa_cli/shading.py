@@ -8,7 +8,7 @@ LARGEST = 128  # cells along an axis; finer grids are drawn reduced
 VIEW = 1.3  # side of what is seen, in sides of the unit cube
 EYE = (0.55, 0.52, 0.85)  # from the shape to the eye; y is up
 LIGHT = (-0.25, 0.9, 0.55)  # from the shape to the light
-COLOUR, PAPER = (0.33, 0.56, 0.86), 0.98
+COLOUR, PAPER = (0.40, 0.63, 0.92), 0.98
 
 
 def shaded(field: np.ndarray, level: float = 0.5) -> np.ndarray:
@@ -32,7 +32,7 @@ def shaded(field: np.ndarray, level: float = 0.5) -> np.ndarray:
 
 
 def _coarse(solid: np.ndarray) -> np.ndarray:
-    """The shape with at most LARGEST cells along an axis: a cell is filled where half of it is, or a thin part."""
+    """The shape with at most LARGEST cells along an axis: filled where any part of them is."""
     for axis, size in enumerate(solid.shape):
         if size > LARGEST:
             starts = np.arange(LARGEST) * size // LARGEST
@@ -72,7 +72,7 @@ def _lit(solid: np.ndarray, places: np.ndarray, eye: np.ndarray, light: np.ndarr
     facing = normals @ eye
     normals = np.where(facing[:, None] < 0, normals - 2 * facing[:, None] * eye, normals)  # thin parts
     crowded = np.clip(_between(wide, at + 2.5 * normals) * 1.8, 0.0, 1.0)
-    diffuse = 0.42 + 0.62 * np.clip(normals @ light, 0.0, 1.0)
+    diffuse = 0.46 + 0.62 * np.clip(normals @ light, 0.0, 1.0)
     shine = 0.16 * np.clip(normals @ _unit(light + eye), 0.0, 1.0) ** 30
     return np.array(COLOUR) * (diffuse * (1.0 - 0.55 * crowded))[:, None] + shine[:, None]
 

@@ -17,8 +17,8 @@ from functa_cli import binvox
 from functa_cli.errors import DataError
 
 USUAL = ("voxels", "instance")  # names of the array that is meant where a file holds several; instance: 3DShapeNets
-LONGEST = 1024  # cells along an axis
-LARGEST = 1 << 30  # bytes of one grid as the file holds it
+LONGEST = 512  # cells along an axis
+LARGEST = 1 << 28  # bytes of one grid as the file holds it
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -82,7 +82,8 @@ def occupied(values: np.ndarray) -> np.ndarray:
         if not (low >= 0 and high <= 1):  # NaN fails both
             raise DataError(f"holds numbers from {low} to {high}; expected occupancies in [0, 1]")
         return values > 0.5
-    if low < 0 or high not in (0, 1, 255) or not ((values == 0) | (values == high)).all():
+    two = all(np.isin(slab, (0, high)).all() for slab in values)
+    if low < 0 or high not in (0, 1, 255) or not two:
         raise DataError(f"holds integers from {low} to {high}; expected 0 and 1, or 0 and 255")
     return values != 0
 
@@ -100,7 +101,7 @@ def _layout(array: Array) -> tuple[int | None, tuple[int, int, int]]:
         raise DataError(f"holds {_named(array)}, whose items are no numbers but {array.dtype}; refusing to read it")
     cells = shape[-3:]
     if max(cells) > LONGEST or math.prod(cells) * array.dtype.itemsize > LARGEST:
-        raise DataError(f"claims grids of {by(cells)} cells; expected at most {LONGEST} an axis and 1 GiB in all")
+        raise DataError(f"claims grids of {by(cells)} cells; expected at most {LONGEST} an axis and 256 MiB")
     if max(cells) > 8 * min(cells):
         raise DataError(f"holds {_named(array)}, which is no grid of voxels: sides differ more than eight times")
     return (shape[0] if len(shape) == 4 else None), (cells[0], cells[1], cells[2])
@@ -131,6 +132,8 @@ def _opened(path: Path) -> Generator[Sequence[Array], None, None]:
             raise DataError("is a link to nothing" if dangling else "is not a regular file")
         if path.stat().st_size == 0:
             raise DataError("is empty (0 bytes)")
+        if path.suffix.lower() not in OPENERS:
+            raise DataError(f"is no file of voxels; expected {', '.join(OPENERS)}")
         with OPENERS[path.suffix.lower()](path) as arrays:
             yield arrays
     except (DataError, MemoryError):

@@ -23,6 +23,7 @@ from functa_cli.voxelfiles import LONGEST, Held, by
 
 SUFFIXES = (*voxelfiles.OPENERS, *meshes.SUFFIXES)
 MESH_SIZE = 64  # cells along an axis that a mesh is read at where no resolution is given
+PREVIEW = 128  # cells along an axis
 LEAST, MOST = 0.75, 1.25  # scales of the axes (A.1)
 
 
@@ -43,11 +44,11 @@ class Options(DataOptions):
 
 
 class Found(NamedTuple):
-    """The shapes that were found, one entry each."""
+    """A shape that was found."""
 
-    names: list[str]  # of files
-    places: list[int | None]  # in a stack
-    held: list[Held]
+    name: str  # of its file
+    place: int | None  # in a stack
+    held: Held
 
 
 class VoxelSource(Source):
@@ -61,21 +62,23 @@ class VoxelSource(Source):
             raise ConfigError(f"data.surface is a share in [0, 1); found {options.surface}")
         self.options, self.size = options, _side(options.resolution)
         files = listing(Path(path), SUFFIXES)
-        self.root, self.problems = files.root, [Problem(safe_id(name), reason) for name, reason in files.problems]
-        self.of = self._looked_at(files.names)
-        if not self.of.names:
+        self.root, problems = files.root, [Problem(safe_id(name), reason) for name, reason in files.problems]
+        self.of = self._looked_at(files.names, problems)
+        self.problems = problems
+        if not self.of:
             seen = f"{len(files.names)} unusable files" if files.names else f"{files.others} files, none of voxels"
-            first = f"; {self.problems[0].path} {self.problems[0].reason}" if self.problems else ""
+            first = f"; {problems[0].path} {problems[0].reason}" if problems else ""
             raise DataError(f"{str(path)!r} holds {seen}{first}; expected {', '.join(SUFFIXES)} files")
-        ids = [safe_id(name) + ("" if place is None else f"#{place:04d}") for name, place in zip(*self.of[:2])]
-        marks, self.classes = labels(self.of.names)
-        parts = splits(self.of.names, ids, options.split, seed)
+        names = [one.name for one in self.of]
+        ids = [safe_id(name) + ("" if place is None else f"#{place:04d}") for name, place, _ in self.of]
+        marks, self.classes = labels(names)
+        parts = splits(names, ids, options.split, seed)
         copies = [options.augment if part == "train" else 1 for part in parts]
         self.numbers = np.repeat(np.arange(len(ids)), copies)  # the shape of each datum
         self.copies = np.concatenate([np.arange(count) for count in copies])
         self.ids = [ids[one] + (f"@{copy:02d}" if copy else "") for one, copy in zip(self.numbers, self.copies)]
         self.labels, self.split = marks[self.numbers], [parts[one] for one in self.numbers]
-        self.sides = np.array([self.size or max(held.shape) for held in self.of.held], np.int32)
+        self.sides = np.array([self.size or max(one.held.shape) for one in self.of], np.int32)
         self.shapes = np.repeat(self.sides[self.numbers, None], 3, axis=1)
         self.alike = len(set(self.sides.tolist())) == 1
         self.shared_coords = options.surface == 0.0 and self.alike
@@ -83,7 +86,7 @@ class VoxelSource(Source):
             drawn = [_scales(seed, ids[one], copy) for one, copy in zip(self.numbers, self.copies)]
             self.columns = {"scales": np.array(drawn, np.float32)}
         self.geometry = {"channels": 1, "shape": self.shapes[0].tolist() if self.alike else None}
-        worlds = {(held.translate, held.scale) for held in self.of.held}
+        worlds = {(one.held.translate, one.held.scale) for one in self.of}
         if len(worlds) == 1 and (world := worlds.pop())[0] is not None:
             self.geometry["world"] = {"translate": list(world[0]), "scale": world[1]}
         self.found = _sentence(self)
@@ -135,20 +138,28 @@ class VoxelSource(Source):
             values = _at(packed, stretched, np.arange(start, stop)).astype(np.float32)[:, None]
             yield Signal(grid(shape, start, stop), values, np.ones(stop - start, np.float32))
 
-    def _looked_at(self, names: list[str]) -> Found:
-        """What the files hold; those that cannot be used become problems."""
-        found, lacking = Found([], [], []), meshes.missing()
+    def preview(self, index: int) -> tuple[Signal, Shape]:
+        """A datum at no more than 128 cells along an axis, for pictures."""
+        if self.shapes[index, 0] <= PREVIEW:
+            return super().preview(index)
+        packed, stretched = self._grid(index, keep=False), self._stretch(index)
+        voxels = packed.grid() if stretched is None else stretched.grid(packed.grid())
+        shape = (PREVIEW,) * 3
+        values = reduced(voxels, PREVIEW).reshape(-1, 1).astype(np.float32)
+        return Signal(_grid(shape), values, np.ones(len(values), np.float32)), shape
+
+    def _looked_at(self, names: list[str], problems: list[Problem]) -> list[Found]:
+        """What the files hold; those that cannot be used are added to `problems`."""
+        found, lacking = [], meshes.missing()
         for name in names:
             try:
                 held = self._look(name, lacking)
             except DataError as error:
-                self.problems.append(Problem(safe_id(name), str(error)))
+                problems.append(Problem(safe_id(name), str(error)))
                 continue
-            for place in [None] if held.count is None else range(held.count):
-                for column, value in zip(found, (name, place, held)):
-                    column.append(value)
-                if self.options.limit and len(found.names) == self.options.limit:
-                    return found
+            found.extend(Found(name, place, held) for place in ([None] if held.count is None else range(held.count)))
+            if self.options.limit and len(found) >= self.options.limit:
+                return found[: self.options.limit]
         return found
 
     def _look(self, name: str, lacking: str | None) -> Held:
@@ -157,7 +168,8 @@ class VoxelSource(Source):
             if lacking:
                 raise DataError(lacking)
             meshes.check(path)
-            return Held((self.size or MESH_SIZE,) * 3)
+            side = self.size or MESH_SIZE
+            return Held((side, side, side))
         held = voxelfiles.look(path, self.options.variable)
         if self.size > max(held.shape):
             raise DataError(f"is {by(held.shape)}, and --resolution {self.size} would enlarge it; give a smaller one")
@@ -172,19 +184,19 @@ class VoxelSource(Source):
         return stretch(int(self.shapes[index, 0]), self.columns["scales"][index])
 
     def _signal(self, index: int, packed: Bits) -> Signal:
-        stretched, cells = self._stretch(index), self.points(index)
-        values = _at(packed, stretched, np.arange(cells)) if stretched else packed.grid().reshape(-1)
-        return Signal(_grid(self._shape(index)), values.astype(np.float32)[:, None], np.ones(cells, np.float32))
+        stretched, voxels = self._stretch(index), packed.grid()
+        values = (stretched.grid(voxels) if stretched else voxels).reshape(-1, 1).astype(np.float32)
+        return Signal(_grid(self._shape(index)), values, np.ones(len(values), np.float32))
 
     def _grid(self, index: int, *, keep: bool) -> Bits:
         """The grid of a datum before it is stretched. With `keep` it stays in memory; else the last one alone does."""
         number, last = int(self.numbers[index]), self._last
         if last is not None and last[0] == number:
             return last[1]
-        name = self.of.names[number]
-        if keep and self.of.held[number].packed and name not in self._swept:  # all in one go through the archive
+        name, _, held = self.of[number]
+        if keep and held.packed and name not in self._swept:  # all in one go through the archive
             self._swept.add(name)
-            for other in np.flatnonzero([one == name for one in self.of.names]).tolist():
+            for other in np.flatnonzero([one.name == name for one in self.of]).tolist():
                 self._grids.get(other, partial(self._read, other), lambda grid: grid.nbytes)
         packed = self._grids.get(number, partial(self._read, number), lambda grid: grid.nbytes if keep else 1 << 62)
         self._last = number, packed
@@ -200,13 +212,13 @@ class VoxelSource(Source):
         return self._near.get(int(self.numbers[index]), make, lambda made: made[0].nbytes + made[1].nbytes)
 
     def _read(self, number: int) -> Bits:
-        name, place, side = self.of.names[number], self.of.places[number], int(self.sides[number])
+        (name, place, held), side = self.of[number], int(self.sides[number])
         try:
             if Path(name).suffix.lower() in meshes.SUFFIXES:
                 return bits(meshes.read(self.root / name, side))
-            voxels = self._stored(name, place, self.of.held[number])
-            if voxels.shape != self.of.held[number].shape:
-                raise DataError(f"is {by(voxels.shape)}, it was {by(self.of.held[number].shape)} when it was listed")
+            voxels = self._stored(name, place, held)
+            if voxels.shape != held.shape:
+                raise DataError(f"is {by(voxels.shape)}, it was {by(held.shape)} when it was listed")
             return bits(reduced(cubic(voxels), side))
         except DataError as error:
             raise DataError(f"{safe_id(name)} {error}") from None
@@ -267,8 +279,8 @@ def _axis(size: int) -> np.ndarray:
 
 def _sentence(source: VoxelSource) -> str:
     """Such as "found 573 grids 64^3 in 10 classes, 51 test"."""
-    kinds = [Path(name).suffix.lower() in meshes.SUFFIXES for name in source.of.names]
-    native = sorted({held.shape for held, mesh in zip(source.of.held, kinds) if not mesh}, key=max)
+    kinds = [Path(name).suffix.lower() in meshes.SUFFIXES for name, _, _ in source.of]
+    native = sorted({one.held.shape for one, mesh in zip(source.of, kinds) if not mesh}, key=max)
     said, grids = [], len(kinds) - sum(kinds)
     if grids:
         few = [f"{shape[0]}^3" if len(set(shape)) == 1 else by(shape) for shape in native]
@@ -276,7 +288,8 @@ def _sentence(source: VoxelSource) -> str:
         said.append(f"{grids} grid{'s' * (grids != 1)} {size}")
     if any(kinds):
         said.append(f"{sum(kinds)} mesh{'es' * (sum(kinds) != 1)} made {source.size or MESH_SIZE}^3 by point-in-mesh")
-    classes = f" in {len(source.classes)} classes" if source.classes else ""
+    count = len(source.classes)
+    classes = f" in {count} class{'es' * (count != 1)}" if count else ""
     text = f"found {' and '.join(said)}{classes}, {source.split.count('test')} test"
     if any(len(set(shape)) > 1 for shape in native):
         text += "; those that are no cubes are filled up with empty cells"

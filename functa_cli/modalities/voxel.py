@@ -18,7 +18,8 @@ from functa_cli.sheets import contact_sheet
 from functa_cli.voxels import SUFFIXES, Options, VoxelSource, parse_sizes
 
 NAMED = (".binvox", *meshes.SUFFIXES)  # names that say enough; arrays are looked into
-LOOKED_AT = 3  # arrays
+LOOKED_AT = 3  # arrays, by `accepts`
+LARGEST_READ = 256  # cells along an axis of those that it reads
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ def accepts(path: Path) -> Match | None:
         with contextlib.suppress(DataError):
             held = voxelfiles.look(found.root / name)
             if len(set(held.shape)) == 1:
-                next(voxelfiles.grids(found.root / name))
+                if held.shape[0] <= LARGEST_READ:
+                    next(voxelfiles.grids(found.root / name))
                 count = "a grid" if held.count is None else f"{held.count} grids"
                 return Match(2, f"{count} of {voxelfiles.by(held.shape)} voxels in {Path(name).name}")
     kinds = [Path(name).suffix.lower() for name in names if Path(name).suffix.lower() in NAMED]
