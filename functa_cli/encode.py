@@ -109,13 +109,13 @@ def _close(store: Functaset, network: Network, unreadable: int, strict: bool) ->
     values: dict[str, Any] = {"out": store.path, "encoded": len(good), "skipped": failed + unreadable}
     values["latent_shape"] = list(store.latent_shape)
     if len(good):
-        whole = _tally(store, network, fine)
+        whole = tally(store, network, fine)
         values["psnr"] = whole.pop("psnr")
         values["psnr_mean_of_data"] = float(psnr(good).mean())
         values.update(whole)
         test = np.array(store.split) == "test"
         if (fine & test).any() and (fine & ~test).any():
-            values.update({f"{name}_test": value for name, value in _tally(store, network, test).items()})
+            values.update({f"{name}_test": value for name, value in tally(store, network, test).items()})
         values = {key: round(value, 4) if isinstance(value, float) else value for key, value in values.items()}
     yield Result(values)
     if not len(good):
@@ -130,7 +130,7 @@ def _names(network: Network, keeps_unseen: bool) -> tuple[str, ...]:
     return ("mse_unseen",) * keeps_unseen + scores
 
 
-def _tally(store: Functaset, network: Network, chosen: np.ndarray) -> dict[str, float]:
+def tally(store: Functaset, network: Network, chosen: np.ndarray) -> dict[str, float]:
     """Figures of the data `chosen` [datum], from what the store says of each."""
     names = network.modality.scores.names if network.modality.scores else ()
     scores = np.stack([store.figure(name) for name in names], 1) if names else np.zeros((store.n, 0))
