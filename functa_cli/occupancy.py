@@ -1,5 +1,7 @@
 """Grids of voxels: made cubic, reduced, stretched, kept as bits; and points drawn near their surfaces."""
 
+import math
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -24,12 +26,13 @@ def reduced(voxels: np.ndarray, size: int) -> np.ndarray:
     """
     if size == len(voxels):
         return voxels
-    share = _shares(len(voxels), size)
     small = np.empty((size, size, size), bool)
-    for row, weights in enumerate(share):
-        first, last = np.flatnonzero(weights)[[0, -1]]
-        slab = np.tensordot(weights[first : last + 1], voxels[first : last + 1].astype(np.float32), 1)
-        small[row] = share @ slab @ share.T > THRESHOLD + 1e-6  # 5 % exactly is not above it
+    edges = np.arange(size + 1) * (len(voxels) / size)
+    for row, (low, high) in enumerate(pairwise(edges.tolist())):
+        layers = range(math.floor(low + 1e-9), math.ceil(high - 1e-9))
+        slab = sum((min(high, layer + 1) - max(low, layer)) * voxels[layer] for layer in layers) / (high - low)
+        means = _means(_means(slab, edges).T, edges).T
+        small[row] = means > THRESHOLD + 1e-9  # 5 % exactly is not above it
     return small
 
 
@@ -138,10 +141,9 @@ def _filled(axis: np.ndarray) -> np.ndarray:
     return filled
 
 
-def _shares(size: int, fewer: int) -> np.ndarray:
-    """How much of each of `fewer` equal parts of an axis lies in each of its `size` cells: float32 [fewer, size]."""
-    edges = np.arange(fewer + 1) * (size / fewer)
-    low, high = edges[:-1, None], edges[1:, None]
-    cells = np.arange(size)
-    shared = np.minimum(high, cells + 1) - np.maximum(low, cells)
-    return (np.where(shared < 1e-9, 0.0, shared) * fewer / size).astype(np.float32)
+def _means(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Means [e, ...] of `values` [s, ...], constant in each cell of the first axis, between `edges` [e + 1] on it."""
+    cells = np.minimum(np.floor(edges + 1e-9).astype(int), len(values) - 1)
+    before = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
+    ends = before[cells] + (edges - cells)[:, None] * values[cells]
+    return np.diff(ends, axis=0) / np.diff(edges)[:, None]

@@ -7,22 +7,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from functa_cli import meshes, voxelfiles
 from functa_cli.coords import grid
 from functa_cli.errors import ConfigError, DataError
-from functa_cli.folder import labels, listing, safe_id, splits
+from functa_cli.folder import labels, safe_id, splits
 from functa_cli.kept import Kept
-from functa_cli.modality import DataOptions, Geometry, Problem, Shape, Source
+from functa_cli.modality import DataOptions, Geometry, Shape, Source
 from functa_cli.occupancy import Bits, Stretch, bits, cubic, near_surface, reduced, stretch
+from functa_cli.shapes import changed, counted, shapes_in
 from functa_cli.signal import Signal
 from functa_cli.voxelfiles import LONGEST, Held, by
 
-SUFFIXES = (*voxelfiles.OPENERS, *meshes.SUFFIXES)
-MESH_SIZE = 64  # cells along an axis that a mesh is read at where no resolution is given
 PREVIEW = 128  # cells along an axis
 LEAST, MOST = 0.75, 1.25  # scales of the axes (A.1)
 
@@ -43,14 +41,6 @@ class Options(DataOptions):
     )
 
 
-class Found(NamedTuple):
-    """A shape that was found."""
-
-    name: str  # of its file
-    place: int | None  # in a stack
-    held: Held
-
-
 class VoxelSource(Source):
     """Grids of a folder; headers are read at once, voxels when asked for."""
 
@@ -61,14 +51,7 @@ class VoxelSource(Source):
         if not 0.0 <= options.surface < 1.0:
             raise ConfigError(f"data.surface is a share in [0, 1); found {options.surface}")
         self.options, self.size = options, _side(options.resolution)
-        files = listing(Path(path), SUFFIXES)
-        self.root, problems = files.root, [Problem(safe_id(name), reason) for name, reason in files.problems]
-        self.of = self._looked_at(files.names, problems)
-        self.problems = problems
-        if not self.of:
-            seen = f"{len(files.names)} unusable files" if files.names else f"{files.others} files, none of voxels"
-            first = f"; {problems[0].path} {problems[0].reason}" if problems else ""
-            raise DataError(f"{str(path)!r} holds {seen}{first}; expected {', '.join(SUFFIXES)} files")
+        self.root, self.of, self.problems = shapes_in(Path(path), self.size, options.variable, options.limit)
         names = [one.name for one in self.of]
         ids = [safe_id(name) + ("" if place is None else f"#{place:04d}") for name, place, _ in self.of]
         marks, self.classes = labels(names)
@@ -89,7 +72,9 @@ class VoxelSource(Source):
         worlds = {(one.held.translate, one.held.scale) for one in self.of}
         if len(worlds) == 1 and (world := worlds.pop())[0] is not None:
             self.geometry["world"] = {"translate": list(world[0]), "scale": world[1]}
-        self.found = _sentence(self)
+        self.found = f"found {counted(self.of, self.size)}{_in_classes(self)}{changed(self.of, self.size)}"
+        if options.augment > 1:
+            self.found += f"; {options.augment} copies of each training shape, axes scaled by {LEAST} to {MOST}"
         self._grids, self._near = Kept(1 << 28), Kept(3 << 28)
         self._last: tuple[int, Bits] | None = None
         self._stream: tuple[str, int, Iterator[np.ndarray]] | None = None
@@ -148,33 +133,6 @@ class VoxelSource(Source):
         values = reduced(voxels, PREVIEW).reshape(-1, 1).astype(np.float32)
         return Signal(_grid(shape), values, np.ones(len(values), np.float32)), shape
 
-    def _looked_at(self, names: list[str], problems: list[Problem]) -> list[Found]:
-        """What the files hold; those that cannot be used are added to `problems`."""
-        found, lacking = [], meshes.missing()
-        for name in names:
-            try:
-                held = self._look(name, lacking)
-            except DataError as error:
-                problems.append(Problem(safe_id(name), str(error)))
-                continue
-            found.extend(Found(name, place, held) for place in ([None] if held.count is None else range(held.count)))
-            if self.options.limit and len(found) >= self.options.limit:
-                return found[: self.options.limit]
-        return found
-
-    def _look(self, name: str, lacking: str | None) -> Held:
-        path = self.root / name
-        if path.suffix.lower() in meshes.SUFFIXES:
-            if lacking:
-                raise DataError(lacking)
-            meshes.check(path)
-            side = self.size or MESH_SIZE
-            return Held((side, side, side))
-        held = voxelfiles.look(path, self.options.variable)
-        if self.size > max(held.shape):
-            raise DataError(f"is {by(held.shape)}, and --resolution {self.size} would enlarge it; give a smaller one")
-        return held
-
     def _shape(self, index: int) -> Shape:
         return tuple(self.shapes[index].tolist())
 
@@ -212,9 +170,10 @@ class VoxelSource(Source):
         return self._near.get(int(self.numbers[index]), make, lambda made: made[0].nbytes + made[1].nbytes)
 
     def _read(self, number: int) -> Bits:
-        (name, place, held), side = self.of[number], int(self.sides[number])
+        one, side = self.of[number], int(self.sides[number])
+        name, place, held = one
         try:
-            if Path(name).suffix.lower() in meshes.SUFFIXES:
+            if one.is_mesh:
                 return bits(meshes.read(self.root / name, side))
             voxels = self._stored(name, place, held)
             if voxels.shape != held.shape:
@@ -277,24 +236,6 @@ def _axis(size: int) -> np.ndarray:
     return grid((size,))[:, 0]
 
 
-def _sentence(source: VoxelSource) -> str:
-    """Such as "found 573 grids 64^3 in 10 classes, 51 test"."""
-    kinds = [Path(name).suffix.lower() in meshes.SUFFIXES for name, _, _ in source.of]
-    native = sorted({one.held.shape for one, mesh in zip(source.of, kinds) if not mesh}, key=max)
-    said, grids = [], len(kinds) - sum(kinds)
-    if grids:
-        few = [f"{shape[0]}^3" if len(set(shape)) == 1 else by(shape) for shape in native]
-        size = few[0] if len(few) == 1 else f"of {len(few)} sizes ({few[0]} to {few[-1]})"
-        said.append(f"{grids} grid{'s' * (grids != 1)} {size}")
-    if any(kinds):
-        said.append(f"{sum(kinds)} mesh{'es' * (sum(kinds) != 1)} made {source.size or MESH_SIZE}^3 by point-in-mesh")
+def _in_classes(source: VoxelSource) -> str:
     count = len(source.classes)
-    classes = f" in {count} class{'es' * (count != 1)}" if count else ""
-    text = f"found {' and '.join(said)}{classes}, {source.split.count('test')} test"
-    if any(len(set(shape)) > 1 for shape in native):
-        text += "; those that are no cubes are filled up with empty cells"
-    if source.size and any(max(shape) != source.size for shape in native):
-        text += f"; reduced to {source.size}^3 (mean above 0.05)"
-    if source.options.augment > 1:
-        text += f"; {source.options.augment} copies of each training shape, axes scaled by {LEAST} to {MOST}"
-    return text
+    return f"{f' in {count} class' + 'es' * (count != 1) if count else ''}, {source.split.count('test')} test"

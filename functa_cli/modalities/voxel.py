@@ -14,8 +14,9 @@ from functa_cli.errors import DataError
 from functa_cli.folder import listing
 from functa_cli.modality import DecodeOptions, Form, Geometry, Match, Modality, Scores, Shape, Target
 from functa_cli.shading import shaded
+from functa_cli.shapes import SUFFIXES
 from functa_cli.sheets import contact_sheet
-from functa_cli.voxels import SUFFIXES, Options, VoxelSource, parse_sizes
+from functa_cli.voxels import Options, VoxelSource, parse_sizes
 
 NAMED = (".binvox", *meshes.SUFFIXES)  # names that say enough; arrays are looked into
 LOOKED_AT = 3  # arrays, by `accepts`
