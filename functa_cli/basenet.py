@@ -59,10 +59,12 @@ def settings(name: str, layers: Sequence[Mapping[str, Any]]) -> Config:
     chosen = modality(name)
     changes = overlay(*layers)
     changes.pop("modality", None)
-    recipe = RECIPES.get(_text(changes, "outer", "recipe", "default"), {})
+    chosen_recipe = _text(changes, "outer", "recipe", "default")
+    recipe = RECIPES.get(chosen_recipe, {})
+    own = chosen.paper if chosen_recipe == "paper" else {}
     kind = _text(changes, "field", "kind", _text(chosen.preset, "field", "kind", "siren"))
     config = Config(modality=name, data=chosen.options(), field=plugins.load("fields", kind).Options())
-    return merge(config, overlay(recipe, chosen.preset, changes))
+    return merge(config, overlay(recipe, chosen.preset, own, changes))
 
 
 def create(config: Config, channels: int) -> Network:

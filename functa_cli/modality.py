@@ -179,7 +179,7 @@ class Modality(NamedTuple):
     coord_dim: int  # k: channels of Signal.coords
     field_dim: int  # input channels of the field
     options: type[DataOptions]
-    preset: dict[str, Any]  # settings of fit that differ from the defaults for this modality
+    preset: dict[str, Any]  # settings of fit that differ from the defaults for this modality, whatever the recipe
     accepts: Callable[[Path], Match | None]  # why a path is of this modality, or None
     open: Callable[..., Source]  # open(path, options, *, seed, geometry=None) -> Source; geometry: a base network's
     target: Callable[..., Target]  # target(geometry, own shape, resolution or "", decode options) -> Target
@@ -191,3 +191,4 @@ class Modality(NamedTuple):
     decode_options: type[DecodeOptions] = DecodeOptions
     collectors: Mapping[str, Callable[[Path, Chosen], Collector]] = {}  # suffix without dot -> one file for all data
     scores: Scores | None = None
+    paper: Mapping[str, Any] = {}  # settings that the paper has for this modality (A.3, A.6), for recipe paper

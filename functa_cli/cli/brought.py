@@ -12,19 +12,25 @@ import click
 
 from functa_cli import plugins
 from functa_cli.cli import values
+from functa_cli.cli.options import SETTINGS
 
 
 class Command(click.Command):
-    """A command with the flags of all modalities' settings in one of their tables, "options" or "decode_options"."""
+    """A command with the flags of all modalities' settings in one of their tables, "options" or "decode_options".
 
-    def __init__(self, *given: Any, table: str, **named: Any):
+    With `presets`, its help tells the defaults that modalities have of their own.
+    """
+
+    def __init__(self, *given: Any, table: str, presets: bool = False, **named: Any):
         super().__init__(*given, **named)
-        self.table = table
+        self.table, self.presets = table, presets
         self._with_flags = False
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Own options first, then those that modalities bring; only now are modalities imported."""
         if not self._with_flags:
+            for param in self.params if self.presets else ():
+                _tell_presets(param)
             known = {param.name for param in self.params}
             self.params.extend(option for name, option in flags(self.table).items() if name not in known)
             self._with_flags = True
@@ -41,6 +47,21 @@ def flags(table: str) -> dict[str, click.Option]:
             if "help" in item.metadata:
                 found.setdefault(item.name, (item, hints[item.name], []))[2].append(modality)
     return {name: _option(item, hint, owners) for name, (item, hint, owners) in found.items()}
+
+
+def _tell_presets(param: click.Parameter) -> None:
+    """Add to the help text of a setting the defaults that modalities have of their own."""
+    if not isinstance(param, click.Option) or param.name not in SETTINGS or not (param.help or "").endswith("]"):
+        return
+    own = []
+    for modality in plugins.names("modalities"):
+        value: Any = plugins.load("modalities", modality).MODALITY.preset
+        for part in SETTINGS[param.name].split("."):
+            value = value.get(part, {}) if isinstance(value, Mapping) else {}
+        if value not in ({}, ""):
+            own.append(f"{modality}: {value}")
+    if own:
+        param.help = f"{(param.help or '')[:-1]}; {'; '.join(own)}]"
 
 
 def given_flags(table: str, given: Mapping[str, Any]) -> dict[str, Any]:

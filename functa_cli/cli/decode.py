@@ -13,6 +13,9 @@ from functa_cli.events import Event
 EPILOG = """\b
 Examples:
   functa decode photos.zarr out/ --resolution 256
+  functa decode shapes.zarr out/ --resolution 128 --as glb
+  functa decode t2m.zarr t2m_fine.nc --resolution 361x720
+  functa decode cars.zarr out/ --orbit 36 --as webp
   functa decode photos.zarr some.npz --select 0:100 --resolution 64
   functa decode photos.zarr --sheet sheet.png
   functa decode photos.zarr out/ --id cats/tom.jpg --id cats/kit.png
@@ -29,7 +32,7 @@ A folder that was cut off is continued when the same command is given again.
     "--resolution",
     default=None,
     type=values.GRID,
-    help="Grid to decode at: R or ROWSxCOLUMNS.  [default: as each was encoded]",
+    help="Grid to decode at: R, or one number for each axis.  [default: as each was encoded]",
 )
 @click.option("--select", default=None, type=values.SLICE, help="A slice of the data, such as 0:100, or one number.")
 @click.option("--id", multiple=True, metavar="NAME", help="One datum by name; may be repeated.")

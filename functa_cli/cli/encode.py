@@ -12,6 +12,7 @@ EPILOG = """\b
 Examples:
   functa encode photos/ photos.zarr
   functa encode photos/ photos.zarr --base base.zarr --steps 10
+  functa encode 't2m/*.nc' t2m.zarr --variable t2m
   functa encode photos/ small.zarr --resolution 64 --split 0.2 --json
 
 A run that was cut off continues when the same command is given again, and ends with the same bytes.
@@ -33,7 +34,7 @@ A run that was cut off continues when the same command is given again, and ends 
 @click.option(
     "--shard", default=1024, show_default=True, type=values.whole(1), help="Data a shard, the unit of resuming."
 )
-@options.resolution("Crop and resize to R or ROWSxCOLUMNS.  [default: each datum as it is]")
+@options.resolution("Resample to R, or one number for each axis.  [default: each datum as it is]")
 @options.apply(options.data, options.config, options.overwrite, options.strict, options.output)
 def command(output: options.Output, **given: Any) -> None:
     """Encode DATA into the functaset OUT: a few gradient steps for every datum (eq. 1).

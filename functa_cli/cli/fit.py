@@ -13,7 +13,8 @@ Examples:
   functa fit --modality image photos/
   functa fit --modality image photos/ --steps 8000 --latent-dim 256 --out photos-base.zarr
   functa fit --modality image photos/ --init shipped --steps 1000
-  functa fit --modality image
+  functa fit --modality era5 t2m.nc --latent-dim 64
+  functa fit --modality voxel
 
 The last one fits the small real set that ships with the package.
 
@@ -21,7 +22,7 @@ A run that was cut off continues when the same command is given again, and ends 
 """
 
 
-@click.command("fit", cls=brought.Command, table="options", epilog=EPILOG)
+@click.command("fit", cls=brought.Command, table="options", presets=True, epilog=EPILOG)
 @click.argument("data", required=False, type=click.Path())
 @options.modality("Kind of data; --config may say it too.")
 @click.option(
@@ -42,12 +43,12 @@ A run that was cut off continues when the same command is given again, and ends 
 @options.setting("width", values.whole(1), "Channels of a layer.")
 @options.setting("depth", values.whole(2), "Layers, the output layer included.")
 @options.setting("w0", values.ABOVE_ZERO, "Frequency of the sines.")
-@options.resolution("Crop and resize to R or ROWSxCOLUMNS.  [default: 64 for image]")
+@options.resolution("Resample to R, or one number for each axis such as 181x360.  [default: each datum as it is]")
 @options.apply(options.data, options.config, options.overwrite, options.strict, options.output)
 def command(output: options.Output, **given: Any) -> None:
     """Meta-learn a base network on DATA (Algorithm 1) and write it to base.zarr.
 
-    DATA is a folder of pictures, nested as you like. Without DATA the small real set of the package is used.
+    DATA is a folder or a file of what --modality reads. Without DATA the small real set of the package is used.
     """
 
     def start() -> Iterator[Event]:
