@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from functa_cli import meshes, voxelfiles
+from functa_cli.arrayfiles import OPENERS, by
 from functa_cli.errors import DataError
 from functa_cli.folder import listing, safe_id
 from functa_cli.modality import Problem
-from functa_cli.voxelfiles import Held, by
+from functa_cli.voxelfiles import Held
 
-SUFFIXES = (*voxelfiles.OPENERS, *meshes.SUFFIXES)
+SUFFIXES = (*OPENERS, *meshes.SUFFIXES)
 MESH_SIZE = 64  # cells along an axis that a mesh is read at where no resolution is given
 
 

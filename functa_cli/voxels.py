@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from functa_cli import meshes, voxelfiles
+from functa_cli.arrayfiles import by
 from functa_cli.coords import grid
 from functa_cli.errors import ConfigError, DataError
 from functa_cli.folder import labels, safe_id, splits
@@ -19,7 +20,7 @@ from functa_cli.modality import DataOptions, Geometry, Shape, Source
 from functa_cli.occupancy import Bits, Stretch, bits, cubic, near_surface, reduced, stretch
 from functa_cli.shapes import changed, counted, shapes_in
 from functa_cli.signal import Signal
-from functa_cli.voxelfiles import LONGEST, Held, by
+from functa_cli.voxelfiles import LONGEST, Held
 
 PREVIEW = 128  # cells along an axis
 LEAST, MOST = 0.75, 1.25  # scales of the axes (A.1)

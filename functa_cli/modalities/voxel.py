@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from functa_cli import binvox, meshes, voxelfiles
+from functa_cli.arrayfiles import by
 from functa_cli.coords import grid
 from functa_cli.errors import DataError
 from functa_cli.folder import listing
@@ -41,7 +42,7 @@ def accepts(path: Path) -> Match | None:
                 if held.shape[0] <= LARGEST_READ:
                     next(voxelfiles.grids(found.root / name))
                 count = "a grid" if held.count is None else f"{held.count} grids"
-                return Match(2, f"{count} of {voxelfiles.by(held.shape)} voxels in {Path(name).name}")
+                return Match(2, f"{count} of {by(held.shape)} voxels in {Path(name).name}")
     kinds = [Path(name).suffix.lower() for name in names if Path(name).suffix.lower() in NAMED]
     if not kinds:
         return None
