@@ -12,10 +12,12 @@ import time
 import types
 from pathlib import Path
 
+import click
 import pytest
 
 from functa_cli import plugins
 from functa_cli.cli import VERBS, exits, group, runtime
+from functa_cli.cli.brought import forms
 from functa_cli.config import overlay
 from functa_cli.errors import DataError
 from functa_cli.events import Note, Progress, Result
@@ -168,8 +170,10 @@ def test_encode_passes_only_settings_of_the_data(stub):
 def test_decode_passes_its_flags(stub):
     verb = stub("decode")
     line = "decode s.zarr o.npz -r 256 --select 0:100 --id a --id b --as npz --sheet s.png --original d --overwrite"
-    assert run(line) == 0
+    assert run(f"{line} --threshold 0.25") == 0
     assert verb.args == ("s.zarr", "o.npz")
+    assert verb.settings.pop("history").startswith("functa ")
+    assert verb.settings.pop("view") == {"threshold": 0.25}
     assert verb.settings == {
         "resolution": "256", "select": "0:100", "ids": ("a", "b"), "form": "npz",
         "sheet": "s.png", "original": "d", "overwrite": True,
@@ -198,7 +202,7 @@ def test_decode_passes_its_flags(stub):
         ("encode a b --set inner.steps=3", 1, "encode takes settings of data.*, found 'inner' in --set"),
         ("decode s.zarr", 2, "nothing to write: give OUT, or --sheet PNG"),
         ("decode s.zarr o --select first", 2, "expected a slice such as 0:100, or one number; found 'first'"),
-        ("decode s.zarr o --as png", 2, "'png' is not one of"),
+        ("decode s.zarr o --as pong", 2, "no kind of data is written as 'pong'; known: "),
         ("fitt", 2, "No such command 'fitt'"),
     ],
 )
@@ -400,7 +404,8 @@ def test_a_reader_that_leaves_ends_the_run_quietly():
 # what is loaded
 
 
-HEAVY = ("jax", "flax", "numpy", "zarr", "rich", "PIL", "optax")
+LIGHT = ("numpy", "PIL")  # modalities load them, to tell which flags they bring
+HEAVY = ("jax", "flax", "zarr", "rich", "optax", "h5py", "scipy", "xarray", "trimesh", "skimage")
 
 
 @pytest.mark.parametrize(
@@ -417,9 +422,13 @@ HEAVY = ("jax", "flax", "numpy", "zarr", "rich", "PIL", "optax")
     ],
 )
 def test_help_and_completion_load_nothing_heavy(line, environment):
+    command = next(
+        (word for word in [*line.split(), *environment.get("COMP_WORDS", "").split()] if word in VERBS), None
+    )
+    heavy = HEAVY if command else HEAVY + LIGHT
     code = (
         "import atexit, sys\n"
-        f"atexit.register(lambda: print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr))\n"
+        f"atexit.register(lambda: print([m for m in {heavy} if m in sys.modules], file=sys.stderr))\n"
         "from functa_cli.cli import main\nmain()"
     )
     process = subprocess.run(
@@ -465,7 +474,7 @@ def test_examples_in_help_are_commands_that_parse(verb, monkeypatch):
     from functa_cli.cli import values
 
     monkeypatch.setattr(values.SETTINGS_FILE, "parse", lambda path: {})
-    assert 2 <= len(examples(verb)) <= 4
+    assert 2 <= len(examples(verb)) <= 8
     for example in examples(verb):
         name, *args = shlex.split(example)[1:]
         assert not verb or name == verb
@@ -504,12 +513,14 @@ def test_defaults_in_help_are_the_defaults():
             value = settings
             for key in options.SETTINGS[name].split("."):
                 value = value[key]
-            said = re.search(r"\[default: ([^;\],]*)(?:; paper: ([^\]]*))?", helps[name])
+            said = re.search(r"\[default: ([^;\],]*)(?:; paper: ([^;\]]*))?", helps[name])
             told = (said[2] if recipe == "paper" else None) or said[1]
             found = f"{value:g}" if isinstance(value, float) else str(value)
             assert told == found, f"mend options.DEFAULTS: {name} is {found} in recipe {recipe}"
     resolution = basenet.settings("image", []).data.resolution
-    assert f"[default: {resolution} for image]" in helps["resolution"]
+    command = group.get_command(None, "fit")
+    told = command.get_help(click.Context(command, terminal_width=1000, max_content_width=1000))
+    assert f"[default: each datum as it is; image: {resolution}]" in told
 
 
 @pytest.mark.parametrize(
@@ -518,7 +529,7 @@ def test_defaults_in_help_are_the_defaults():
         ("functa ", {"fit", "encode", "decode"}),
         ("functa fit --recipe ", {"default", "paper"}),
         ("functa fit --modality ", set(plugins.names("modalities"))),
-        ("functa decode --as ", {"files", "npz", "zarr"}),
+        ("functa decode --as ", {"files", *forms()}),
     ],
 )
 def test_completion(words, expected):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, get_args, get_origin, get_type_hints
 
 import click
+from click.shell_completion import CompletionItem
 
 from functa_cli import plugins
 from functa_cli.cli import values
@@ -62,6 +63,31 @@ def _tell_presets(param: click.Parameter) -> None:
             own.append(f"{modality}: {value}")
     if own:
         param.help = f"{(param.help or '')[:-1]}; {'; '.join(own)}]"
+
+
+class FormType(click.ParamType):
+    """What decode can write: a form of some modality, or of all; which of them these data have, the verb tells."""
+
+    name = "form"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse what no modality writes."""
+        if value not in ("files", *forms()):
+            self.fail(f"no kind of data is written as {value!r}; known: files, {', '.join(forms())}", param, ctx)
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Complete names of forms."""
+        return [CompletionItem(name) for name in ("files", *forms()) if name.startswith(incomplete)]
+
+
+def forms() -> list[str]:
+    """Names of all forms and of files for all data, sorted."""
+    found = {"npz", "zarr"}
+    for name in plugins.names("modalities"):
+        modality = plugins.load("modalities", name).MODALITY
+        found |= {*modality.forms, *modality.collectors}
+    return sorted(found)
 
 
 def given_flags(table: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ A folder that was cut off is continued when the same command is given again.
     "--as",
     default=None,
     metavar="FORM",
+    type=brought.FormType(),
     help="What to write, such as png, glb, webp: files in the folder OUT; or npz, zarr, nc: one file OUT.  "
     "[default: by the name of OUT]",
 )
