@@ -67,6 +67,16 @@ def test_turned_faces_and_small_holes_do_little_harm(tmp_path, sphere, ball, rng
         assert (meshes.read(save(mesh, tmp_path / "a.off"), 32) != ball).sum() <= most
 
 
+def test_sheets_enclose_nothing(tmp_path):
+    box, sheets = trimesh.creation.box((1, 1, 0.2)), trimesh.creation.box((0.5, 0.5, 0.4))
+    sheets.apply_translation((0, 0, 0.4))
+    sheets.update_faces(np.abs(sheets.face_normals[:, 2]) > 0.5)  # below and above
+    both = trimesh.util.concatenate([box, sheets])
+    found = meshes.read(save(both, tmp_path / "a.ply"), 40)
+    alone = meshes.read(save(box, tmp_path / "b.ply"), 40)
+    assert found.sum() == alone.sum()
+
+
 def test_many_triangles_are_taken_in_parts(tmp_path, sphere, monkeypatch):
     whole = meshes.read(save(sphere, tmp_path / "a.off"), 32)
     monkeypatch.setattr(meshes, "PAIRS", 100)
@@ -143,7 +153,7 @@ def test_shapes_at_the_border_are_closed_and_keep_their_place(tmp_path):
 
 
 def test_any_field_has_a_closed_surface(rng):
-    for field in (rng.random((9, 10, 11)), rng.random((10, 10, 10)) > 0.5, (rng.random((10, 10, 10)) * 4).round() / 4):
+    for field in (rng.random((9, 10, 11)), rng.random((20, 20, 20)) > 0.5, (rng.random((10, 10, 10)) * 4).round() / 4):
         mesh = trimesh.Trimesh(*meshes.surface(field), process=False)
         assert mesh.is_watertight
         assert mesh.volume > 0

@@ -1,10 +1,13 @@
 """Voxels: sets of grids, points near surfaces, copies with stretched axes, scores, and what is decoded."""
 
+from unittest.mock import Mock
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
+from functa_cli import voxelfiles
 from functa_cli.coords import grid
 from functa_cli.errors import ConfigError, DataError
 from functa_cli.modalities.voxel import MODALITY, VoxelDecodeOptions, accepts, assemble, example, sheet, target
@@ -61,7 +64,7 @@ def test_folders_of_modelnet(tmp_path):
     assert list(source.split) == ["test", "train", "test", "train"]
 
 
-def test_stacks_are_data_of_their_own_and_an_archive_is_gone_through_once(tmp_path):
+def test_stacks_are_data_of_their_own_and_an_archive_is_gone_through_once(tmp_path, monkeypatch):
     stack = np.stack([ball(8, 0.2 + 0.05 * number) for number in range(5)])
     np.savez_compressed(tmp_path / "a.npz", voxels=stack)
     for order in ([0, 1, 2, 3, 4], [3, 0, 4, 1, 2]):
@@ -71,6 +74,11 @@ def test_stacks_are_data_of_their_own_and_an_archive_is_gone_through_once(tmp_pa
                 got = getattr(source, method)(index).features.reshape(8, 8, 8)
                 np.testing.assert_array_equal(got, stack[index])
     assert source.ids == [f"a.npz#000{number}" for number in range(5)]
+    opening = Mock(side_effect=voxelfiles.grids)
+    monkeypatch.setattr(voxelfiles, "grids", opening)
+    source = opened(tmp_path)
+    assert sum(source[index].features.sum() for index in range(5)) == stack.sum()
+    assert opening.call_count == 1
     assert opened(tmp_path, limit=2).ids == source.ids[:2]
 
 
@@ -200,9 +208,12 @@ def test_a_share_is_drawn_near_the_surface(tmp_path, rng):
 
 
 def test_blocks_are_the_whole_in_pieces(tmp_path):
-    save(tmp_path / "a.npz", ball(12))
-    source = opened(tmp_path, augment=2)
-    for index in range(2):
+    voxels = ball(12)
+    voxels[0, 0, 0] = True
+    save(tmp_path / "a.npz", voxels)
+    source = opened(tmp_path, augment=4)
+    assert (source.columns["scales"].min(0) < 0.95).all()  # so that cells outside are shown
+    for index in range(4):
         parts = list(source.blocks(index, 500))
         assert [len(part.weights) for part in parts] == [500, 500, 500, 228]
         for whole, pieces in zip(source[index], zip(*parts)):
@@ -297,6 +308,7 @@ def test_shapes_are_drawn_lit_from_above(tmp_path):
     assert abs(columns.mean() - 79.5) < 2
     assert abs(np.sqrt(shape.sum() / np.pi) - 0.3 * 160 / 1.3) < 2  # the radius
     assert picture[60:70, 70:90].mean() > picture[95:105, 70:90].mean() + 20
+    assert (picture[~shape] < 235).mean() > 0.03  # the shadow
     blank = shaded(np.zeros((8, 8, 8)))
     assert np.unique(blank).tolist() == [250]
     assert (shaded(ball(32), level=2.0) == 250).all()
