@@ -74,11 +74,13 @@ def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel):
 
 def test_the_wheel_carries_every_licence(wheel):
     licences = {name.partition(".dist-info/licenses/")[2] for name in wheel if ".dist-info/licenses/" in name}
-    assert licences == {"LICENSE", "functa_cli/data/image/sample/LICENSE"}
+    beside = {file.relative_to(ROOT).as_posix() for file in DATA.rglob("LICENSE")}
+    assert "functa_cli/data/voxel/sample/LICENSE" in beside
+    assert licences == {"LICENSE", *beside}
 
 
 def test_each_folder_of_data_has_its_licence_beside_it():
-    folders = {file.parent for file in DATA.rglob("*") if file.suffix in (".jpg", ".png", ".npy", ".nc")}
+    folders = {file.parent for file in DATA.rglob("*") if file.suffix in (".jpg", ".png", ".npy", ".nc", ".binvox")}
     for folder in folders:
         assert any((parent / "LICENSE").exists() for parent in (folder, folder.parent)), folder
 
