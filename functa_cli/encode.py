@@ -62,7 +62,10 @@ def encode(
         shard=shard,
         overwrite=overwrite,
     )
+    told = len(source.problems)
     yield from _encoded(store, Encoder(network, source, steps), batch or BATCH)
+    for problem in source.problems[told:]:
+        yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
     store.finalize()
     yield from _close(store, network, len(source.problems), strict)
 

@@ -81,9 +81,10 @@ def fit(
         yield Result(_summary(out, basefile.read_base(out), config))
         return
     saved = basefile.begin_base(out, request, overwrite=overwrite)
+    told = len(source.problems)
     base = yield from _trained(job, saved, out, str(path))
     basefile.finish_base(out, base)
-    for problem in job.loader.problems:
+    for problem in [*source.problems[told:], *job.loader.problems]:
         yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
     yield Result(_summary(out, base, config))
     skipped = len(source.problems) + len(job.loader.problems)

@@ -75,7 +75,7 @@ class Source:
     columns: Mapping[str, np.ndarray] = {}
     geometry: Geometry
     found: str  # one sentence: what was found
-    problems: Sequence[Problem]  # files left out while listing
+    problems: list[Problem]  # files left out while listing; more may come while data are read
     shared_coords = True  # data of one shape have the same coordinates, and `sample` draws the same points of them
 
     keeps_unseen = False  # `unseen` has points for some data

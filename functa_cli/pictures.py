@@ -1,6 +1,7 @@
 """One picture file as an array in [0, 1]: every colour mode that cameras and scanners write, or a reason why not."""
 
 import contextlib
+import io
 import math
 import re
 import warnings
@@ -30,8 +31,8 @@ class Header(NamedTuple):
     gray: bool
 
 
-def read_header(path: Path) -> Header:
-    """Size and kind of a picture; decodes nothing.
+def read_header(path: Path | bytes) -> Header:
+    """Size and kind of a picture, a file or the bytes of one; decodes nothing.
 
     Raises:
         DataError: not a picture, too large, or more than one; the text is the reason alone.
@@ -40,8 +41,8 @@ def read_header(path: Path) -> Header:
         return _header(image)
 
 
-def read(path: Path, channels: int, background: str, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Picture as float32 [rows, columns, channels] in [0, 1], rotated as its EXIF tag says.
+def read(path: Path | bytes, channels: int, background: str, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Picture, a file or its bytes, as float32 [rows, columns, channels] in [0, 1], rotated as its EXIF tag says.
 
     `channels`: 1 (colour becomes luma) or 3 (gray is repeated). Alpha is blended over `background`, a colour name or
     #rrggbb. `size`: (rows, columns) to crop centrally to that aspect and resample to (Lanczos).
@@ -86,14 +87,14 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _decoding(path: Path) -> Generator[None, None, None]:
+def _decoding(path: Path | bytes) -> Generator[None, None, None]:
     """Whatever a decoder raises on bytes that it does not like becomes one reason."""
     try:
         yield
     except (DataError, MemoryError):
         raise
     except UnidentifiedImageError:
-        empty = path.stat().st_size == 0
+        empty = (len(path) if isinstance(path, bytes) else path.stat().st_size) == 0
         raise DataError("is empty (0 bytes)" if empty else "is not a picture, whatever its name says") from None
     except Image.DecompressionBombError:
         raise DataError(f"claims more than {LARGEST:,} pixels") from None
@@ -104,7 +105,9 @@ def _decoding(path: Path) -> Generator[None, None, None]:
         raise DataError(f"cannot be decoded: {what}") from None
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(path: Path | bytes) -> Image.Image:
+    if isinstance(path, bytes):
+        return Image.open(io.BytesIO(path))
     if not path.is_file():
         raise DataError("is a link to nothing" if path.is_symlink() and not path.exists() else "is not a regular file")
     return Image.open(path)

@@ -181,11 +181,11 @@ def shown_in(modality, source, tmp_path) -> Path:
 
 
 def test_writing_what_was_read_and_reading_it_again_gives_the_same(modality, source, tmp_path):
+    if source.keeps_unseen:
+        pytest.skip("what is shown is not all that there is of a datum")
     written = shown_in(modality, source, tmp_path)
     again = modality.open(str(written), modality.options(split="none"), seed=0, geometry=source.geometry)
     names = file_names(list(source.ids), next(iter(modality.forms.values())).suffix)
-    if len(again) != len(source):
-        pytest.skip("the first form does not read back as the same data")
     where = {name: index for index, name in enumerate(again.ids)}
     for index, name in enumerate(names):
         first, shape = source.preview(index)

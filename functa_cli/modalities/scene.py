@@ -1,0 +1,196 @@
+"""Scenes: pictures of one thing from many known cameras, as rays [n, 6] whose colours a volume renderer integrates."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from functa_cli.animations import write_gif, write_webp
+from functa_cli.cameras import looking, orbit
+from functa_cli.coords import rays
+from functa_cli.errors import ConfigError, DataError
+from functa_cli.modality import DecodeOptions, Form, Geometry, Match, Modality, Shape, Target
+from functa_cli.pictures import parse_size
+from functa_cli.sheets import contact_sheet
+from functa_cli.srn import Files, Intrinsics, format_intrinsics, format_pose, parse_pose
+from functa_cli.viewset import Options, ViewSource
+
+AROUND = 12  # cameras where decode is not told others
+DEEPEST = 10_000  # numbers of a depth picture for a distance of 1
+LOOKED_AT = 1_000  # folders
+
+
+@dataclass(frozen=True)
+class SceneDecodeOptions(DecodeOptions):
+    """Settings of decode for scenes."""
+
+    orbit: int = field(default=0, metadata={"help": f"Cameras on a circle around the scene.  [default: {AROUND}]"})
+    elevation: float = field(default=25.0, metadata={"help": "Degrees above the horizon of that circle."})
+    poses: str = field(default="", metadata={"help": "Folder of pose .txt files (or a scene) to render instead."})
+    depth: bool = field(default=False, metadata={"help": "Render distances instead of colours."})
+    samples: int = field(default=0, metadata={"help": "Points on each ray.  [default: as the network was trained]"})
+
+
+def accepts(path: Path) -> Match | None:
+    """Why a path is scene data: folders with rgb/ and pose/ in them, or a zip of such."""
+    if path.is_file():
+        if path.suffix.lower() != ".zip":
+            return None
+        try:
+            names = Files(path).names
+        except DataError:
+            return None
+        count = len({name.rsplit("/pose/", 1)[0] for name in f"/{'|/'.join(names)}".split("|") if "/pose/" in name})
+        return Match(2, f"{count} scenes (rgb/, pose/) in a zip") if count else None
+    count, seen = 0, {os.path.realpath(path)}
+    for number, (here, inside, _) in enumerate(os.walk(path, followlinks=True)):
+        if {"rgb", "pose"} <= set(inside):
+            count += 1
+            inside.clear()
+        fresh = [name for name in sorted(inside) if os.path.realpath(os.path.join(here, name)) not in seen]
+        seen.update(os.path.realpath(os.path.join(here, name)) for name in fresh)
+        inside[:] = fresh
+        if number >= LOOKED_AT:
+            break
+    return Match(2, f"{count} scene{'s' * (count != 1)} (rgb/, pose/)") if count else None
+
+
+def target(geometry: Geometry, shape: Shape, resolution: str, options: SceneDecodeOptions) -> Target:
+    """Decode at the views of an orbit, or at given poses; pictures keep their size or get the one asked for.
+
+    Raises:
+        ConfigError: not a size. DataError: poses that cannot be read.
+    """
+    rows, columns = parse_size(resolution) if resolution else shape[1:]
+    up = np.array(geometry["up"])
+    poses = _poses(options.poses) if options.poses else None
+    if poses is None:
+        if not -89.0 <= options.elevation <= 89.0:
+            raise ConfigError(f"--elevation is between -89 and 89 degrees; found {options.elevation:g}")
+        poses = orbit(options.orbit or AROUND, geometry["radius"], up, options.elevation)
+    seen: dict[str, Any] = {"kind": "depth"} if options.depth else {}
+    if options.samples:
+        seen["samples"] = options.samples
+    own = {"poses": poses.reshape(-1, 16).tolist(), "rows": rows, "columns": columns}
+    return Target((len(poses), rows, columns), {**geometry, **own}, {**seen, "stratified": False})
+
+
+def query(geometry: Geometry, shape: Shape, start: int, stop: int) -> np.ndarray:
+    """Rays [stop - start, 6] of these pixels of the views of a target."""
+    _, rows, columns = shape
+    camera = _camera(geometry, rows, columns)
+    chosen = np.arange(start, stop)
+    view, pixel = np.divmod(chosen, rows * columns)
+    row, column = np.divmod(pixel, columns)
+    found = np.zeros((len(chosen), 6), np.float32)
+    for number in np.unique(view):
+        mine = view == number
+        pose = np.array(geometry["poses"][number]).reshape(4, 4)
+        found[mine] = rays(pose, camera.focal, camera.centre, row[mine], column[mine])
+    return found
+
+
+def assemble(geometry: Geometry, features: np.ndarray, shape: Shape) -> np.ndarray:
+    """Pictures uint8 [views, rows, columns, 3] from colours, or distances float32 [views, rows, columns]."""
+    del geometry
+    if features.shape[-1] == 1:
+        return np.nan_to_num(features.astype(np.float32))[:, 0].reshape(shape)
+    values: np.ndarray = np.clip(np.nan_to_num(features), 0.0, 1.0)
+    return np.rint(values * 255.0).astype(np.uint8).reshape(*shape, 3)
+
+
+def write_folder(path: Path, array: np.ndarray, geometry: Geometry) -> None:
+    """Write a scene in the layout of SRN, so that it can be read again; distances as 16-bit PNG of 1/10,000."""
+    kind = "depth" if array.ndim == 3 else "rgb"
+    for name in (kind, "pose"):
+        (path / name).mkdir(parents=True, exist_ok=True)
+    for number, (frame, pose) in enumerate(zip(array, geometry["poses"])):
+        if kind == "depth":
+            frame = np.rint(np.clip(frame * DEEPEST, 0, 65535)).astype(np.uint16)
+        Image.fromarray(frame).save(path / kind / f"{number:06d}.png", format="PNG")
+        (path / "pose" / f"{number:06d}.txt").write_text(format_pose(np.array(pose)))
+    rows, columns = array.shape[1:3]
+    (path / "intrinsics.txt").write_text(format_intrinsics(_camera(geometry, rows, columns)))
+
+
+def sheet(path: Path, rows: Sequence[tuple[np.ndarray | None, np.ndarray]], geometry: Geometry) -> None:
+    """Write a PNG of pairs: a view and its reconstruction."""
+    contact_sheet(path, [(None if old is None else _shown(old)[0], _shown(new)[0]) for old, new in rows], geometry)
+
+
+def example(folder: Path) -> None:
+    """Write three scenes of 4 views of 6 x 6 pixels, one of them a test scene: a ball of one colour each."""
+    places = np.array([[1.3, 0.2, 0.1], [0.1, 0.3, 1.3], [-1.2, 0.4, 0.2], [0.2, 0.5, -1.2]])
+    up = np.array([0.0, 1.0, 0.0])
+    row, column = np.mgrid[:6, :6]
+    ball = ((row - 2.5) ** 2 + (column - 2.5) ** 2 < 4)[..., None]
+    for number, name in enumerate(("balls_train/a", "balls_train/b", "balls_test/c")):
+        colour = np.array([40 + 80 * number, 200 - 60 * number, 90], np.uint8)
+        frames = np.stack([np.where(ball, colour + 10 * view, 255).astype(np.uint8) for view in range(4)])
+        shown = {"poses": looking(places, up).reshape(-1, 16).tolist(), "focal": 1.0, "centre": [0.5, 0.5]}
+        write_folder(folder / name, frames, shown)
+
+
+def _camera(geometry: Geometry, rows: int, columns: int) -> Intrinsics:
+    x, y = geometry["centre"]
+    return Intrinsics(geometry["focal"] * rows, (x * columns, y * rows), rows, columns)
+
+
+def _shown(array: np.ndarray) -> np.ndarray:
+    """Pictures of anything that `assemble` makes; distances become gray, the near ones bright."""
+    if array.ndim == 4:
+        return array
+    near, far = float(array.min()), float(array.max())
+    return np.rint(255.0 * (far - array) / max(far - near, 1e-6)).astype(np.uint8)
+
+
+def _poses(folder: str) -> np.ndarray:
+    """Poses [views, 4, 4] of the .txt files in a folder, or in its pose/ folder, in the order of their names."""
+    path = Path(folder)
+    path = path / "pose" if (path / "pose").is_dir() else path
+    found = sorted(path.glob("*.txt")) if path.is_dir() else []
+    if not found:
+        raise DataError(f"--poses {folder!r} holds no .txt files; expected a folder of poses, or a scene with pose/")
+    poses = []
+    for file in found:
+        try:
+            poses.append(parse_pose(file.read_bytes()))
+        except DataError as error:
+            raise DataError(f"{str(file)!r} {error}") from None
+    return np.stack(poses)
+
+
+MODALITY = Modality(
+    coord_dim=6,
+    field_dim=3,
+    options=Options,
+    preset={
+        "render": {"kind": "volume", "samples": 16, "stratified": True},
+        "field": {"w0": 10.0},
+        "inner": {"rate": 1.0},
+        "outer": {"batch": 8, "points": 512},
+    },
+    accepts=accepts,
+    open=ViewSource,
+    target=target,
+    query=query,
+    assemble=assemble,
+    forms={
+        "png": Form("", write_folder),
+        "webp": Form(".webp", lambda path, array, geometry: write_webp(path, _shown(array))),
+        "gif": Form(".gif", lambda path, array, geometry: write_gif(path, _shown(array))),
+    },
+    sheet=sheet,
+    unit="scene",
+    decode_options=SceneDecodeOptions,
+    paper={
+        "field": {"w0": 5.0},
+        "render": {"samples": 32, "stratified": False},
+        "data": {"views": 16, "encode_views": 32, "encode_rays": 2048},
+        "outer": {"batch": 8, "points": 8192},
+    },
+)
