@@ -10,9 +10,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "functa_cli"
 ROWS = [
     "errors config events plugins",
     "signal coords modality modalities loader store template basefile place trees writers folder pictures sheets kept "
-    " "
-    "srn cameras viewset animations",
-    "binvox arrayfiles voxelfiles occupancy meshes shapes voxels shading",
+    "binvox arrayfiles voxelfiles occupancy meshes shapes voxels shading "
+    "srn cameras viewset animations climate fieldset regrid netcdf maps",
     "sine linear render decoder fields tiles buckets loss inner stream metrics",
     "meta guard train",
     "basenet encoder look fit encode decode",
