@@ -15,6 +15,7 @@ from functa_cli.errors import ConfigError, DataError
 NETCDF = (".nc", ".nc4", ".cdf", ".netcdf")
 GRIB = (".grib", ".grb", ".grib2", ".grb2")
 SUFFIXES = (*NETCDF, *GRIB, ".npz")
+PADDING = 4096  # bytes between messages of GRIB that are looked through at a time
 MISSING = 1e30  # values beyond are fill values that nobody declared
 NORTH = ("degrees_north", "degree_north", "degree_n", "degrees_n")
 EAST = ("degrees_east", "degree_east", "degree_e", "degrees_e")
@@ -215,11 +216,14 @@ def _check_messages(path: Path) -> None:
     with path.open("rb") as file:
         while at < size:
             file.seek(at)
-            head = file.read(16)
-            if head[:4] != b"GRIB":
-                if head.strip(b"\0 \r\n"):
-                    raise DataError(f"is damaged after {count} GRIB messages")
-                return
+            head = file.read(PADDING + 16)
+            blank = len(head) - len(head.lstrip(b"\0 \r\n"))  # archives fill messages up
+            if blank == len(head):
+                at += len(head)
+                continue
+            at, head = at + blank, head[blank:]
+            if head[:4] != b"GRIB" or len(head) < 16:
+                raise DataError(f"is damaged after {count} GRIB messages; fetch it again")
             length = int.from_bytes(head[4:7], "big") if head[7] == 1 else int.from_bytes(head[8:16], "big")
             file.seek(at + max(length, 20) - 4)
             if at + length > size or file.read(4) != b"7777":
