@@ -23,6 +23,7 @@ def encode(
     modality: str | None = None,
     layers: Sequence[Mapping[str, Any]] = (),
     steps: int | None = None,
+    polish: int = 0,
     batch: int | None = None,
     seed: int = 0,
     shard: int = 1024,
@@ -31,7 +32,8 @@ def encode(
 ) -> Iterator[Event]:
     """Encode `data` with a base network into the functaset `out`.
 
-    `steps`: of the inner loop, as the network was trained where None. `batch`: data worked on at once, at most.
+    `steps`: of the inner loop, as the network was trained where None; `polish`: Levenberg-Marquardt steps after them.
+    `batch`: data worked on at once, at most.
     `shard`: data a shard, the unit of work that is lost when a run is cut off; the same call continues, with the same
     bytes as one that was never cut off. A datum that cannot be read or diverges keeps its row, with an mse of inf.
 
@@ -58,12 +60,12 @@ def encode(
         latent_shape=network.decoder.latent_shape,
         known=source,
         figures=_names(network, source.keeps_unseen),
-        encode={"steps": steps, "seed": seed, "source": data, "data": to_dict(options)},
+        encode={"steps": steps, "polish": polish, "seed": seed, "source": data, "data": to_dict(options)},
         shard=shard,
         overwrite=overwrite,
     )
     told = len(source.problems)
-    yield from _encoded(store, Encoder(network, source, steps), batch or BATCH)
+    yield from _encoded(store, Encoder(network, source, steps, polish, seed), batch or BATCH)
     for problem in source.problems[told:]:
         yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
     store.finalize()

@@ -11,15 +11,18 @@ import numpy as np
 from functa_cli import basenet, buckets, meta, stream
 from functa_cli.basenet import Network
 from functa_cli.errors import DataError
+from functa_cli.inner import look
 from functa_cli.loader import stack
 from functa_cli.metrics import psnr
 from functa_cli.modality import Shape, Source
+from functa_cli.polish import polish as polished
 from functa_cli.signal import Signal
 
 BATCH = 64
 BATCH_POINTS = 1 << 20  # points of a batch: bounds memory whatever the size of a datum
 WHOLE = 1 << 18  # points of a datum that is held at once, at most
 BLOCK = 1 << 16  # points of a block of a larger one
+POLISHED = 1 << 15  # points that polishing looks at, at most
 
 
 class Encoded(NamedTuple):
@@ -32,11 +35,17 @@ class Encoded(NamedTuple):
 
 
 class Encoder:
-    """Programs for one network and number of inner steps, compiled when they are first needed."""
+    """Programs for one network and number of inner steps, compiled when they are first needed.
 
-    def __init__(self, network: Network, source: Source, steps: int):
-        self.network, self.source, self.steps = network, source, steps
+    `polish`: Levenberg-Marquardt steps after the inner loop; of data with more than `POLISHED` points they see that
+    many, drawn with `seed`.
+    """
+
+    def __init__(self, network: Network, source: Source, steps: int, polish: int = 0, seed: int = 0):
+        self.network, self.source, self.steps, self.seed = network, source, steps, seed
         self.scores = network.modality.scores
+        self.polish = jax.jit(partial(polished, network.decoder, steps=polish)) if polish else None
+        self.look = jax.jit(partial(look, network.decoder, sums=self.scores.sums if self.scores else None))
         self.batch = partial(basenet.compiled_fit(network, steps), network.theta)
         self.blocks = stream.programs(network.decoder, BLOCK, self.scores.sums if self.scores else None)
 
@@ -81,13 +90,34 @@ class Encoder:
                 yield [index], reason
             if signals:
                 batch = _padded(list(signals.values()), *padded, shared=self.source.shared_coords)
-                fitted = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(signals)], self.batch(batch))  # noqa: B023
-                yield list(signals), self._result(list(signals), fitted.phi, fitted.mse[:, -1], fitted.sums)
+                phi, mse, sums = self._fitted(list(signals), batch)
+                yield list(signals), self._result(list(signals), phi, mse, sums)
+
+    def _fitted(self, indices: list[int], batch: Signal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Modulations, errors and sums of the data `indices`, which come first in a batch."""
+        fitted = self.batch(batch)
+        phi, mse, sums = fitted.phi, fitted.mse[:, -1], fitted.sums
+        if self.polish:
+            few = max(self.source.points(index) for index in indices) <= POLISHED
+            phi = self.polish(self.network.theta, phi, batch if few else self._sampled(indices, len(phi)))
+            mse, sums = self.look(self.network.theta, phi, batch)
+        phi, mse, sums = (np.asarray(leaf)[: len(indices)] for leaf in (phi, mse, sums))
+        return phi, mse, sums
+
+    def _sampled(self, indices: list[int], size: int) -> Signal:
+        """`POLISHED` points of each of the data, as a batch of `size`; the last datum fills it up."""
+        shared = self.source.shared_coords
+        every = [*indices, *[indices[-1]] * (size - len(indices))]
+        seeds = [[self.seed, 5, *([] if shared else [index])] for index in every]
+        drawn = [self.source.sample(index, POLISHED, np.random.default_rng(seed)) for index, seed in zip(every, seeds)]
+        return stack(drawn, shared)
 
     def _in_blocks(self, index: int) -> Encoded:
         rate, theta = meta.rate_of(self.network.config.inner), self.network.theta
         blocks = partial(self.source.blocks, index, BLOCK)
         phi = stream.fit(self.blocks, theta, blocks, steps=self.steps, rate=rate)
+        if self.polish:
+            phi = np.asarray(self.polish(theta, phi[None], self._sampled([index], 1)))[0]
         mse, sums = stream.look(self.blocks, theta, phi, blocks)
         return self._result([index], phi[None], np.array([mse], np.float32), sums[None])
 

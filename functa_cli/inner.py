@@ -46,14 +46,26 @@ def fit_modulations(
     `rate`: the fixed rate; None takes the learned ones in `theta["inner"]["rates"]`. `sums`: see `loss.measure`.
     """
     phi, tiles, errors = _descend(decoder, theta, batch, steps, rate, tile)
+    last, added = _looked(decoder, theta, phi, tiles, sums)
+    return Fit(phi, jnp.concatenate([*errors, last[None]]).T, added)
+
+
+def look(
+    decoder: Decoder, theta: Tree, phi: jax.Array, batch: Signal, *, sums: Sums | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """Errors [b] of a batch of signals given their modulations `phi`, and the sums [b, s] that were asked for."""
+    b, n, _ = batch.features.shape
+    return _looked(decoder, theta, phi, cut(batch, plan(b, n, decoder.width)), sums)
+
+
+def _looked(
+    decoder: Decoder, theta: Tree, phi: jax.Array, tiles: Tiles, sums: Sums | None
+) -> tuple[jax.Array, jax.Array]:
     modulation = jax.vmap(partial(decoder.modulate, theta))(phi)
     if sums is None:
-        last, added = error(decoder, theta, modulation, tiles), []
-    else:
-        last, added = measure(decoder, theta, modulation, tiles, sums)
-    return Fit(
-        phi, jnp.concatenate([*errors, last[None]]).T, jnp.stack(added, 1) if added else jnp.zeros((len(phi), 0))
-    )
+        return error(decoder, theta, modulation, tiles), jnp.zeros((len(phi), 0))
+    found, added = measure(decoder, theta, modulation, tiles, sums)
+    return found, jnp.stack(added, 1)
 
 
 def outer_loss(

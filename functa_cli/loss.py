@@ -38,7 +38,7 @@ def _tile_error(decoder: Decoder, theta: Tree, modulation: Any, tile: Tiles) -> 
     return jnp.einsum("gpc,gpc->g", residual, tile.weights[..., None] * residual)
 
 
-def _over_tiles(function: Any, tiles: Tiles, *per_signal: Any) -> tuple[Any, Any]:
+def over_tiles(function: Any, tiles: Tiles, *per_signal: Any) -> tuple[Any, Any]:
     """Sums of `function(tile, *per_signal) -> (for the signals of the tile, for all)` over a batch.
 
     The first result is summed over the points and returned for each signal, the second is summed over everything.
@@ -73,7 +73,7 @@ def error(decoder: Decoder, theta: Tree, modulation: Any, tiles: Tiles) -> jax.A
     def one(tile: Tiles, modulation: Any) -> tuple[jax.Array, tuple]:
         return _tile_error(decoder, theta, modulation, tile), ()
 
-    return _over_tiles(one, tiles, modulation)[0]
+    return over_tiles(one, tiles, modulation)[0]
 
 
 def measure(decoder: Decoder, theta: Tree, modulation: Any, tiles: Tiles, sums: Any) -> tuple[jax.Array, list]:
@@ -89,7 +89,7 @@ def measure(decoder: Decoder, theta: Tree, modulation: Any, tiles: Tiles, sums: 
         squared = jnp.einsum("gpc,gpc->g", residual, tile.weights[..., None] * residual)
         return (squared, sums(values, tile.features, (tile.weights > 0).astype(values.dtype))), ()
 
-    return _over_tiles(one, tiles, modulation)[0]
+    return over_tiles(one, tiles, modulation)[0]
 
 
 def _error_forward(decoder: Decoder, theta: Tree, modulation: Any, tiles: Tiles) -> tuple[jax.Array, tuple]:
@@ -106,7 +106,7 @@ def _error_backward(decoder: Decoder, saved: tuple, bar: jax.Array) -> tuple:
         by_theta, by_modulation = jax.grad(total, argnums=(0, 1))(theta, modulation)
         return by_modulation, by_theta
 
-    by_modulation, by_theta = _over_tiles(one, tiles, modulation, bar)
+    by_modulation, by_theta = over_tiles(one, tiles, modulation, bar)
     return by_theta, by_modulation, None
 
 
@@ -127,7 +127,7 @@ def _mean_forward(decoder: Decoder, theta: Tree, modulation: Any, tiles: Tiles) 
         by_theta, by_modulation = pull(jnp.full_like(value, 1.0 / b))
         return (value, by_modulation), by_theta
 
-    (errors, by_modulation), by_theta = _over_tiles(one, tiles, modulation)
+    (errors, by_modulation), by_theta = over_tiles(one, tiles, modulation)
     return jnp.mean(errors), (by_theta, by_modulation)
 
 
@@ -147,7 +147,7 @@ def error_and_gradient(decoder: Decoder, theta: Tree, modulation: Any, tiles: Ti
         value, pull = jax.vjp(lambda modulation: _tile_error(decoder, theta, modulation, tile), modulation)
         return (value, pull(jnp.ones_like(value))[0]), ()
 
-    return _over_tiles(one, tiles, modulation)[0]
+    return over_tiles(one, tiles, modulation)[0]
 
 
 def _gradient_forward(decoder: Decoder, theta: Tree, modulation: Any, tiles: Tiles) -> tuple[Any, tuple]:
@@ -166,7 +166,7 @@ def _gradient_backward(decoder: Decoder, saved: tuple, bars: tuple[jax.Array, An
         by_theta, by_modulation = jax.grad(total, argnums=(0, 1))(theta, modulation)
         return by_modulation, by_theta
 
-    by_modulation, by_theta = _over_tiles(one, tiles, modulation, *bars)
+    by_modulation, by_theta = over_tiles(one, tiles, modulation, *bars)
     return by_theta, by_modulation, None
 
 
@@ -196,7 +196,7 @@ def first_error_and_gradient(decoder: Decoder, theta: Tree, layers: Any, tiles: 
     def one(tile: Tiles) -> tuple[Any, tuple]:
         return _first_tile(decoder, tile, theta, layers), ()
 
-    return _over_tiles(one, tiles)[0]
+    return over_tiles(one, tiles)[0]
 
 
 def _first_forward(decoder: Decoder, theta: Tree, layers: Any, tiles: Tiles) -> tuple[Any, tuple]:
@@ -210,7 +210,7 @@ def _first_backward(decoder: Decoder, saved: tuple, bars: tuple[jax.Array, Any])
         _, pull = jax.vjp(partial(_first_tile, decoder, tile), theta, layers)
         return (), pull(bars)
 
-    _, (by_theta, by_layers) = _over_tiles(one, tiles, *bars)
+    _, (by_theta, by_layers) = over_tiles(one, tiles, *bars)
     return by_theta, by_layers, None
 
 
