@@ -22,42 +22,71 @@ LARGEST = 1 << 28  # bytes of one file inside a zip
 
 
 class Files:
-    """Names of the files of a data set, and what is in them; in a folder or in a zip, which is never unpacked."""
+    """Names of the files of a data set, and what is in them; in a folder or in zips, which are never unpacked.
+
+    A folder without scenes of its own is read as the zips that lie in it. Where there are several, the names of what
+    is in each begin with its own.
+    """
 
     def __init__(self, path: Path):
+        """Raises DataError: nothing there, or a zip that cannot be read."""
         self.problems: list[tuple[str, str]] = []
-        self._zip: zipfile.ZipFile | None = None
+        self._zipped: dict[str, tuple[zipfile.ZipFile, str]] = {}
         self._lock = threading.Lock()  # a zip has one place where it reads
         if path.is_file():
-            try:
-                self._zip = zipfile.ZipFile(path)
-                names = self._zip.namelist()
-            except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
-                raise DataError(f"{str(path)!r} cannot be read as a zip ({error}); fetch it again") from None
-            parts = [PurePosixPath(name).parts for name in names]
-            shown = [not any(part.startswith((".", "__MACOSX")) for part in each) for each in parts]
-            self.names = sorted(name for name, keep in zip(names, shown) if keep and not name.endswith("/"))
             self.root = path.with_suffix("")
+            try:
+                self._add(path, "", path.name)
+            except DataError as error:
+                raise DataError(f"{str(path)!r} {error}") from None
+            self.names = sorted(self._zipped)
             return
-        found = listing(path, (*PICTURES, ".txt"))
-        self.problems = found.problems
-        self.root, self.names = found.root, found.names
+        found = listing(path, (*PICTURES, ".txt", ".zip"))
+        self.root = found.root
+        self.problems.extend(found.problems)
+        zips = [name for name in found.names if name.lower().endswith(".zip")]
+        self.names = [name for name in found.names if name not in zips]
+        if any({"rgb", "pose"} & {*name.split("/")[:-1]} for name in self.names):
+            return
+        for name in zips:
+            try:
+                self._add(path / name, f"{name[:-4]}/" if len(zips) > 1 else "", name)
+            except DataError as error:
+                self.problems.append((name, str(error)))
+        self.names = sorted({*self.names, *self._zipped})
 
     def read(self, name: str) -> bytes:
         """Bytes of a file. Raises DataError, whose text is the reason alone."""
         try:
-            if self._zip is None:
+            if name not in self._zipped:
                 return (self.root / name).read_bytes()
+            archive, inside = self._zipped[name]
             with self._lock:
-                if self._zip.getinfo(name).file_size > LARGEST:
+                if archive.getinfo(inside).file_size > LARGEST:
                     raise DataError(f"claims more than {LARGEST >> 20} MB inside its zip")
-                return self._zip.read(name)
+                return archive.read(inside)
         except PermissionError:
             raise DataError("may not be read (permission denied)") from None
-        except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, KeyError) as error:
-            raise DataError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-        except Exception as error:  # zlib.error and what other decoders raise
-            raise DataError(f"cannot be read: {error}") from None
+        except DataError:
+            raise
+        except Exception as error:  # zipfile passes on what its decoders raise
+            what = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+            raise DataError(f"cannot be read: {what}") from None
+
+    def _add(self, path: Path, front: str, shown: str) -> None:
+        """Take in what a zip holds, under names that begin with `front`."""
+        archive = _opened(path)
+        outside = []
+        for inside in archive.namelist():
+            plain = inside.replace("\\", "/").removeprefix("./")
+            parts = PurePosixPath(plain).parts
+            if ".." in parts or plain.startswith("/"):
+                outside.append(inside)
+            elif not plain.endswith("/") and not any(part.startswith((".", "__MACOSX")) for part in parts):
+                self._zipped[front + plain] = archive, inside
+        if outside:
+            reason = f"{len(outside)} names in it lead out of it and are passed over, such as {safe_id(outside[0])}"
+            self.problems.append((shown, reason))
 
 
 class Intrinsics(NamedTuple):
@@ -195,6 +224,17 @@ def format_intrinsics(camera: Intrinsics) -> str:
     """intrinsics.txt of a camera."""
     x, y = camera.centre
     return f"{camera.focal!r} {x!r} {y!r} 0.\n0. 0. 0.\n1.\n{camera.rows} {camera.columns}\n"
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        if path.stat().st_size == 0:
+            raise DataError("is empty (0 bytes)")
+        return zipfile.ZipFile(path)
+    except PermissionError:
+        raise DataError("may not be read (permission denied)") from None
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        raise DataError(f"cannot be read as a zip ({error}); a part may be missing, fetch it again") from None
 
 
 def _shown(numbers: Sequence[float]) -> str:

@@ -36,27 +36,18 @@ class SceneDecodeOptions(DecodeOptions):
 
 
 def accepts(path: Path) -> Match | None:
-    """Why a path is scene data: folders with rgb/ and pose/ in them, or a zip of such."""
+    """Why a path is scene data: folders with rgb/ and pose/ in them, or a zip of such, alone or in a folder."""
     if path.is_file():
-        if path.suffix.lower() != ".zip":
-            return None
-        try:
-            names = Files(path).names
-        except DataError:
-            return None
-        count = len({name.rsplit("/pose/", 1)[0] for name in f"/{'|/'.join(names)}".split("|") if "/pose/" in name})
-        return Match(2, f"{count} scenes (rgb/, pose/) in a zip") if count else None
-    count, seen = 0, {os.path.realpath(path)}
-    for number, (here, inside, _) in enumerate(os.walk(path, followlinks=True)):
-        if {"rgb", "pose"} <= set(inside):
-            count += 1
-            inside.clear()
-        fresh = [name for name in sorted(inside) if os.path.realpath(os.path.join(here, name)) not in seen]
-        seen.update(os.path.realpath(os.path.join(here, name)) for name in fresh)
-        inside[:] = fresh
-        if number >= LOOKED_AT:
-            break
-    return Match(2, f"{count} scene{'s' * (count != 1)} (rgb/, pose/)") if count else None
+        count, zips, more = 0, [path] if path.suffix.lower() == ".zip" else [], False
+    else:
+        count, zips, more = _looked(path)
+    inside = ""
+    if not count and zips:
+        count = sum(map(_zipped, zips))
+        inside = " in a zip" if len(zips) == 1 else f" in {len(zips)} zips"
+    if not count:
+        return None
+    return Match(2, f"{'at least ' * more}{count} scene{'s' * (count != 1)} (rgb/, pose/){inside}")
 
 
 def target(geometry: Geometry, shape: Shape, resolution: str, options: SceneDecodeOptions) -> Target:
@@ -138,6 +129,31 @@ def example(folder: Path) -> None:
 def _camera(geometry: Geometry, rows: int, columns: int) -> Intrinsics:
     x, y = geometry["centre"]
     return Intrinsics(geometry["focal"] * rows, (x * columns, y * rows), rows, columns)
+
+
+def _looked(path: Path) -> tuple[int, list[Path], bool]:
+    """Scenes in a folder, zips in it, and whether there may be more; looks at some folders only."""
+    count, zips, seen = 0, [], {os.path.realpath(path)}
+    for number, (here, inside, files) in enumerate(os.walk(path, followlinks=True)):
+        zips += [Path(here, name) for name in sorted(files) if name.lower().endswith(".zip") and name[0] != "."]
+        if {"rgb", "pose"} <= set(inside):
+            count += 1
+            inside.clear()
+        targets = {name: os.path.realpath(os.path.join(here, name)) for name in sorted(inside) if name[0] != "."}
+        inside[:] = [name for name, target in targets.items() if target not in seen]
+        seen.update(targets.values())
+        if number >= LOOKED_AT:
+            return count, zips, True
+    return count, zips, False
+
+
+def _zipped(path: Path) -> int:
+    """Scenes in a zip; 0 where it cannot be read."""
+    try:
+        names = Files(path).names
+    except DataError:
+        return 0
+    return len({f"/{name}".rsplit("/pose/", 1)[0] for name in names if "/pose/" in f"/{name}"})
 
 
 def _shown(array: np.ndarray) -> np.ndarray:
