@@ -1,6 +1,6 @@
 """How the sample set that ships with the package was chosen.
 
-usage: choose-sample.py GLOSEA OUT.nc     GLOSEA holds one NetCDF file for each member of the forecast, as Iris saves them
+usage: choose-sample.py GLOSEA OUT.nc     GLOSEA holds a NetCDF file for each member of the forecast, as Iris saves it
 
 The first members by name, as many as the size of the package allows, in one file with a dimension for the
 member. Temperature, coordinates and attributes are kept bit by bit; bounds of time cells and the times since the start
@@ -33,7 +33,8 @@ def main(source: Path, out: Path) -> None:
         dims="number",
         attrs={"standard_name": "realization", "long_name": "member of the ensemble", "units": "1"},
     )
-    joined = xarray.concat([field(file) for file in files], dim="number", coords="minimal").assign_coords(number=numbers)
+    joined = xarray.concat([field(file) for file in files], dim="number", coords="minimal")
+    joined = joined.assign_coords(number=numbers)
     joined.encoding.clear()
     data = joined.to_dataset(name=VARIABLE)
     data.attrs = {
