@@ -124,17 +124,22 @@ def detect(data: str) -> tuple[str, str]:
 def find(base: str | None, name: str) -> tuple[Base, str]:
     """Base network for the modality `name`, and where it was found: `base`, else ./base.zarr, else the shipped one.
 
+    A ./base.zarr for another modality is passed over.
+
     Raises:
-        StoreError: there is none, or it is for another modality.
+        StoreError: there is none, or `base` is for another modality.
     """
-    beside = Path("base.zarr")
+    beside, passed = Path("base.zarr"), ""
     if base is None and beside.exists():
-        base = str(beside)
+        found = read_base(str(beside))
+        if found.modality == name:
+            return found, f"base network {beside}"
+        passed = f" (./base.zarr is for {found.modality})"
     if base is None or base == "shipped":
         path = shipped(name, "base.zarr")
         if path is None:
-            raise StoreError(f"no base network for {name} ships with the package; make one with functa fit DATA")
-        return read_base(str(path)), "the base network that ships with the package"
+            raise StoreError(f"no base network for {name} ships with the package; make one with functa fit DATA{passed}")
+        return read_base(str(path)), f"the base network that ships with the package{passed}"
     found = read_base(base)
     if found.modality != name:
         raise StoreError(

@@ -80,6 +80,7 @@ def decode(
     viewed = basenet.restore(base, seen) if seen else network
 
     written: list[str] = []
+    failed = 0
     if out is not None:
         writer = _writer(out, form, opened, network, targets, history, overwrite)
         with writer:
@@ -87,8 +88,14 @@ def decode(
             before = len(targets) - len(wanted)
             for done, (index, features) in enumerate(decoded(viewed, opened, wanted), start=before + 1):
                 target = targets[index]
-                writer.write(index, network.modality.assemble(target.geometry, features, target.shape))
+                try:
+                    writer.write(index, network.modality.assemble(target.geometry, features, target.shape))
+                except DataError as error:
+                    failed += 1
+                    yield Note(f"skipped {opened.ids[index]}: {error}", warning=True)
                 yield Progress(done, len(usable), network.modality.unit, {})
+        if failed == len(usable):
+            raise DataError(f"none of {failed} data could be written; see the warnings above")
         written = [str(out)]
     if sheet is not None:
         chosen = {index: targets[index] for index in usable[:SHEET]}
@@ -98,7 +105,7 @@ def decode(
     yield Result(
         {
             "out": written,
-            "decoded": len(usable),
+            "decoded": len(usable) - failed,
             "resolution": "x".join(map(str, sizes[0])) if len(sizes) == 1 else None,
         }
     )
