@@ -206,15 +206,29 @@ def test_help_in_the_readme_is_what_the_program_prints(line):
     assert quoted == [f"$ {line}\n{help_text(line)}"], "python -m tests.test_docs --update writes it anew"
 
 
-def test_the_pipeline_of_the_example_makes_what_it_says(place, tmp_path):
+MADE = {  # what each pipeline makes, from which data, and how many files of which kind
+    "image": ("photos", {"pictures": 30, "sheet.png": 1}, ".png"),
+    "voxel": ("functa_cli/data/voxel/sample", {"shapes": 30, "sheet.png": 1}, ".binvox"),
+    "era5": ("functa_cli/data/era5/sample", {"fine.nc": 1, "maps": 6, "sheet.png": 1}, ".png"),
+    "scene": ("functa_cli/data/scene/sample", {"turning": 4, "depth": 16, "sheet.png": 1}, ""),
+}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_the_pipelines_of_the_examples_make_what_they_say(kind, place, tmp_path):
+    data, wanted, suffix = MADE[kind]
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": programs, "XDG_CACHE_HOME": str(place / "cache")}
-    line = ["bash", str(ROOT / "examples/image/pipeline.sh"), str(place / "photos"), str(tmp_path / "made")]
+    line = ["bash", str(ROOT / f"examples/{kind}/pipeline.sh"), str(place / data), str(tmp_path / "made")]
     done = subprocess.run([*line, *CHEAPER["fit"]], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    made = {path.name for path in (tmp_path / "made").iterdir()}
-    assert made == {"base.zarr", "set.zarr", "pictures", "sheet.png"}
-    assert len(list((tmp_path / "made" / "pictures").rglob("*.png"))) == 30
+    made = tmp_path / "made"
+    assert {path.name for path in made.iterdir()} == {"base.zarr", "set.zarr", *wanted}
+    for name, count in wanted.items():
+        if (made / name).is_dir():
+            files = [path for path in (made / name).rglob("*") if path.is_file()]
+            kept = suffix or {"turning": ".webp"}.get(name, ".png")
+            assert len([path for path in files if path.suffix == kept]) == count, name
 
 
 def update() -> None:
