@@ -14,6 +14,11 @@ def up_of(poses: np.ndarray) -> np.ndarray:
     return axis
 
 
+def radius_of(poses: np.ndarray) -> float:
+    """Median distance of cameras [views, 4, 4] from the origin."""
+    return float(np.median(np.linalg.norm(poses[:, :3, 3], axis=1)))
+
+
 def orbit(count: int, radius: float, up: np.ndarray, elevation: float) -> np.ndarray:
     """Poses [count, 4, 4] of cameras on a circle around the axis `up`, looking at the origin; elevation in degrees."""
     side = np.roll(up, 1)

@@ -11,7 +11,7 @@ ROWS = [
     "errors config events plugins",
     "signal coords modality modalities loader store template basefile place trees writers folder pictures sheets kept "
     "binvox arrayfiles voxelfiles occupancy meshes shapes voxels shading "
-    "srn cameras viewset animations climate fieldset regrid netcdf maps",
+    "scenefiles srn cameras views viewset animations climate fieldset regrid netcdf maps",
     "sine linear render decoder fields tiles buckets loss inner polish stream metrics",
     "meta guard train",
     "basenet encoder look fit encode decode",

@@ -15,8 +15,9 @@ from functa_cli.coords import rays
 from functa_cli.errors import ConfigError, DataError
 from functa_cli.modality import DecodeOptions, Form, Geometry, Match, Modality, Shape, Target
 from functa_cli.pictures import parse_size
+from functa_cli.scenefiles import Files
 from functa_cli.sheets import contact_sheet
-from functa_cli.srn import Files, Intrinsics, format_intrinsics, format_pose, parse_pose
+from functa_cli.srn import Intrinsics, format_intrinsics, format_pose, parse_pose
 from functa_cli.viewset import Options, ViewSource
 
 AROUND = 12  # cameras where decode is not told others
