@@ -33,7 +33,7 @@ class Intrinsics(NamedTuple):
     columns: int
 
     def at(self, rows: int, columns: int) -> "Intrinsics":
-        """The same camera with pictures of another size; where the aspect differs, what is seen from top to bottom stays."""
+        """The same camera with pictures of another size; where the aspect differs, what is seen across changes."""
         x, y = self.centre
         down, across = rows / self.rows, columns / self.columns
         return Intrinsics(self.focal * down, (x * across, y * down), rows, columns)

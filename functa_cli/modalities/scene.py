@@ -11,17 +11,16 @@ from PIL import Image
 
 from functa_cli.animations import write_gif, write_webp
 from functa_cli.cameras import looking, orbit
-from functa_cli.coords import rays
+from functa_cli.coords import OPENCV_TO_OPENGL, rays
 from functa_cli.errors import ConfigError, DataError
 from functa_cli.modality import DecodeOptions, Form, Geometry, Match, Modality, Shape, Target
 from functa_cli.pictures import parse_size
 from functa_cli.scenefiles import Files
 from functa_cli.sheets import contact_sheet
-from functa_cli.srn import Intrinsics, format_intrinsics, format_pose, parse_pose
+from functa_cli.srn import Intrinsics, format_intrinsics, format_pose, look_away, parse_intrinsics, parse_pose
 from functa_cli.viewset import Options, ViewSource
 
 AROUND = 12  # cameras where decode is not told others
-DEEPEST = 10_000  # numbers of a depth picture for a distance of 1
 LOOKED_AT = 1_000  # folders
 
 
@@ -55,15 +54,20 @@ def target(geometry: Geometry, shape: Shape, resolution: str, options: SceneDeco
     """Decode at the views of an orbit, or at given poses; pictures keep their size or get the one asked for.
 
     Raises:
-        ConfigError: not a size. DataError: poses that cannot be read.
+        ConfigError: not a size, or settings out of range. DataError: poses that cannot be read.
     """
     rows, columns = parse_size(resolution) if resolution else shape[1:]
-    up = np.array(geometry["up"])
-    poses = _poses(options.poses) if options.poses else None
-    if poses is None:
-        if not -89.0 <= options.elevation <= 89.0:
-            raise ConfigError(f"--elevation is between -89 and 89 degrees; found {options.elevation:g}")
-        poses = orbit(options.orbit or AROUND, geometry["radius"], up, options.elevation)
+    for name in ("orbit", "samples"):
+        if getattr(options, name) < 0:
+            raise ConfigError(f"--{name} is a number above 0; found {getattr(options, name)}")
+    if not -89.0 <= options.elevation <= 89.0:
+        raise ConfigError(f"--elevation is between -89 and 89 degrees; found {options.elevation:g}")
+    if options.poses and options.orbit:
+        raise ConfigError("--orbit and --poses both say where the cameras are; give one of them")
+    if options.poses:
+        poses = _poses(options.poses, geometry.get("axes", "opencv"))
+    else:
+        poses = orbit(options.orbit or AROUND, geometry["radius"], np.array(geometry["up"]), options.elevation)
     seen: dict[str, Any] = {"kind": "depth"} if options.depth else {}
     if options.samples:
         seen["samples"] = options.samples
@@ -96,13 +100,19 @@ def assemble(geometry: Geometry, features: np.ndarray, shape: Shape) -> np.ndarr
 
 
 def write_folder(path: Path, array: np.ndarray, geometry: Geometry) -> None:
-    """Write a scene in the layout of SRN, so that it can be read again; distances as 16-bit PNG of 1/10,000."""
+    """Write a scene in the layout of SRN, so that it can be read again.
+
+    Distances become depth/, 16-bit PNG; depth_scale.txt says which number stands for a distance of 1: 10,000, or a
+    smaller power of ten where the scene is too large for that.
+    """
     kind = "depth" if array.ndim == 3 else "rgb"
     for name in (kind, "pose"):
         (path / name).mkdir(parents=True, exist_ok=True)
+    if kind == "depth":
+        scale = 10.0 ** min(4, np.floor(np.log10(65535 / max(float(array.max()), 1e-6))))
+        (path / "depth_scale.txt").write_text(f"{scale:g}\n")
+        array = np.rint(np.clip(array * scale, 0, 65535)).astype(np.uint16)
     for number, (frame, pose) in enumerate(zip(array, geometry["poses"])):
-        if kind == "depth":
-            frame = np.rint(np.clip(frame * DEEPEST, 0, 65535)).astype(np.uint16)
         Image.fromarray(frame).save(path / kind / f"{number:06d}.png", format="PNG")
         (path / "pose" / f"{number:06d}.txt").write_text(format_pose(np.array(pose)))
     rows, columns = array.shape[1:3]
@@ -165,20 +175,32 @@ def _shown(array: np.ndarray) -> np.ndarray:
     return np.rint(255.0 * (far - array) / max(far - near, 1e-6)).astype(np.uint8)
 
 
-def _poses(folder: str) -> np.ndarray:
-    """Poses [views, 4, 4] of the .txt files in a folder, or in its pose/ folder, in the order of their names."""
+def _poses(folder: str, axes: str) -> np.ndarray:
+    """Poses [views, 4, 4] of the .txt files in a folder, or of the scene that it is, in the order of their names.
+
+    `axes`: those of the poses that the set was made from; ours are told apart from them by where the cameras look.
+    """
     path = Path(folder)
-    path = path / "pose" if (path / "pose").is_dir() else path
-    found = sorted(path.glob("*.txt")) if path.is_dir() else []
-    if not found:
+    files = Files(path) if path.is_dir() else None
+    names = [name for name in files.names if name.endswith(".txt")] if files else []
+    inside = [name for name in names if name.startswith("pose/")]
+    found = inside or [name for name in names if "/" not in name and name != "intrinsics.txt"]
+    if files is None or not found:
         raise DataError(f"--poses {folder!r} holds no .txt files; expected a folder of poses, or a scene with pose/")
-    poses = []
-    for file in found:
-        try:
-            poses.append(parse_pose(file.read_bytes()))
-        except DataError as error:
-            raise DataError(f"{str(file)!r} {error}") from None
-    return np.stack(poses)
+    name = "intrinsics.txt"
+    try:
+        inverse = bool(inside) and name in names and parse_intrinsics(files.read(name))[1]
+        matrices = []
+        for name in found:
+            matrices.append(parse_pose(files.read(name)))
+    except DataError as error:
+        raise DataError(f"{str(path / name)!r} {error}") from None
+    poses = np.linalg.inv(np.stack(matrices)) if inverse else np.stack(matrices)
+    if look_away(poses):
+        if axes != "opengl":
+            raise DataError(f"--poses {folder!r} holds cameras that all look away from the origin; expected z forward")
+        poses = poses @ OPENCV_TO_OPENGL
+    return poses
 
 
 MODALITY = Modality(
