@@ -33,16 +33,16 @@ def save_pictures(folder: Path, shapes, *, seed: int = 0, gray: bool = False) ->
     return sorted(ids)
 
 
-def save_base(path: Path, *, channels: int = 3, seed: int = 0, **field) -> str:
-    """Write an untrained base network for pictures."""
-    config = basenet.settings("image", [{"field": {**NET, **field}, "seed": seed}])
+def save_base(path: Path, *, modality: str = "image", geometry=None, channels: int = 3, seed: int = 0, **field) -> str:
+    """Write an untrained base network, for pictures where no other modality and its geometry are given."""
+    config = basenet.settings(modality, [{"field": {**NET, **field}, "seed": seed}])
     network = basenet.create(config, channels)
     theta = meta.start(network.theta, network.decoder.latent_shape, config.inner, seed)
     theta = jax.tree.map(np.asarray, theta)
     settings = to_dict(config)
-    geometry = {"channels": channels, "background": "white", "shape": None}
+    geometry = geometry or {"channels": channels, "background": "white", "shape": None}
     basefile.begin_base(str(path), {}, overwrite=True)
-    basefile.finish_base(str(path), Base(theta, settings, "image", geometry, fingerprint(theta, settings), {}))
+    basefile.finish_base(str(path), Base(theta, settings, modality, geometry, fingerprint(theta, settings), {}))
     return str(path)
 
 

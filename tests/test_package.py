@@ -8,12 +8,14 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 import functa_cli
-from functa_cli import basenet, place
+from functa_cli import basenet, place, plugins
 from functa_cli.basefile import read_base
+from functa_cli.encoder import Encoder
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(functa_cli.__file__).parent / "data"
@@ -45,14 +47,40 @@ def test_other_files_in_the_sample_are_not_taken_for_pictures():
     assert source.problems == []
 
 
-def test_the_base_network_is_finished_and_small():
-    path = basenet.shipped("image", "base.zarr")
-    assert path is not None, "no base.zarr in the package; examples/image/train-shipped-base.sh makes it"
+KINDS = plugins.names("modalities")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_base_network_ships_that_is_finished_and_small(kind):
+    path = basenet.shipped(kind, "base.zarr")
+    assert path is not None, f"no base.zarr in the package; examples/{kind}/train-shipped-base.sh makes it"
     base = read_base(str(path))
-    assert base.modality == "image"
-    assert base.geometry["channels"] == 3
+    assert base.modality == kind
+    assert base.geometry["channels"] in (1, 3)
     assert "train" not in place.open_group(str(path))
-    assert size(path) < 3_000_000
+    assert size(path) < 1_500_000
+    assert "/" not in base.info["data"], "the network says where its data lay on the machine that made it"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_real_sample_ships_that_its_network_can_encode(kind):
+    sample = basenet.shipped(kind, "sample")
+    assert size(sample) < 1_600_000
+    name, _ = basenet.detect(str(sample))
+    assert name == kind
+    base, where = basenet.find("shipped", kind)
+    modality = basenet.modality(kind)
+    source = modality.open(str(sample), modality.options(), seed=0, geometry=base.geometry)
+    assert source.problems == []
+    assert len(source) >= 14
+    assert 0 < list(source.split).count("test") < len(source)
+    assert where == "the base network that ships with the package"
+    Encoder(basenet.restore(base), source, 3)
+    assert source.sample(0, 10, np.random.default_rng(0)).features.shape == (10, base.geometry["channels"])
+
+
+def test_all_data_in_the_package_are_small():
+    assert size(DATA) < 12_000_000
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +90,7 @@ def wheel(tmp_path_factory) -> list[str]:
     line = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(line, cwd=ROOT, check=True, capture_output=True)
     (file,) = folder.glob("*.whl")
-    assert file.stat().st_size < 6_000_000
+    assert file.stat().st_size < 12_000_000
     return zipfile.ZipFile(file).namelist()
 
 
@@ -80,7 +108,9 @@ def test_the_wheel_carries_every_licence(wheel):
 
 
 def test_each_folder_of_data_has_its_licence_beside_it():
-    folders = {file.parent for file in DATA.rglob("*") if file.suffix in (".jpg", ".png", ".npy", ".nc", ".binvox")}
+    folders = {
+        file.parent for file in DATA.rglob("*") if file.suffix in (".jpg", ".png", ".npy", ".nc", ".binvox", ".zip")
+    }
     for folder in folders:
         assert any((parent / "LICENSE").exists() for parent in (folder, folder.parent)), folder
 
