@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from functa_cli.climate import SUFFIXES, candidates, is_ours, is_zarr
+from functa_cli.climate import candidates
 from functa_cli.coords import sphere
 from functa_cli.errors import DataError
 from functa_cli.fieldset import FieldSource, Options
 from functa_cli.folder import listing
+from functa_cli.gridfiles import SUFFIXES, is_ours, is_zarr, stores
 from functa_cli.maps import drawn
 from functa_cli.modality import Chosen, DecodeOptions, Form, Geometry, Match, Modality, Shape, Target
 from functa_cli.netcdf import Fields
@@ -26,12 +27,13 @@ def accepts(path: Path) -> Match | None:
         names = [] if is_ours(path) else [path]
     elif path.is_dir():
         found = listing(path, SUFFIXES, most=1000)
-        names = [found.root / name for name in found.names]
-        names += sorted(one for one in path.iterdir() if one.is_dir() and is_zarr(one) and not is_ours(one))
+        names = [found.root / name for name in found.names] + stores(path)
     elif path.exists():
-        names = [path] if path.suffix.lower() in SUFFIXES else []
+        names = [path]
     else:
-        names = [one for one in sorted(path.parent.glob(path.name)) if one.suffix.lower() in SUFFIXES]
+        names = sorted(path.parent.glob(path.name))
+    names = [name for name in names if name.suffix.lower() in SUFFIXES or name.is_dir()]
+    broken = [name for name in names if name.suffix.lower() != ".npz"]
     for name in names[:3]:
         try:
             held = candidates(name)
@@ -39,8 +41,8 @@ def accepts(path: Path) -> Match | None:
             continue
         if held:
             return Match(2, f"{held[0]} in {name.name}")
-    sure = [name for name in names if name.suffix.lower() not in (".npz", ".zarr", "")]
-    return Match(1, f"{len(sure)} {sure[0].suffix.lower()} file{'s' * (len(sure) != 1)}") if sure else None
+        broken = [one for one in broken if one != name]
+    return Match(1, f"{broken[0].name}, which looks like fields") if broken else None
 
 
 def target(geometry: Geometry, shape: Shape, resolution: str, options: DecodeOptions) -> Target:
