@@ -1,16 +1,46 @@
-"""Fields on the sphere as pictures: a map, and the globe from two sides."""
+"""Fields on the sphere as pictures: a map, and for global fields the globe from two sides. North is up, east right."""
 
 import numpy as np
+from PIL import Image, ImageDraw
 
-from functa_cli.regrid import is_global
+from functa_cli.regrid import edges, is_global
 
-# A perceptually even run from cold to warm: lightness rises steadily (own control points).
+# From cold to warm, dark at the ends: temperatures of most of the sphere are in the warm half, which has most hues.
 COLOURS = np.array(
-    [[24, 16, 72], [38, 62, 148], [32, 118, 174], [58, 166, 158], [140, 200, 124], [232, 214, 106], [250, 244, 196]]
+    [[30, 22, 84], [48, 70, 160], [64, 138, 190], [148, 206, 200], [240, 240, 190], [247, 178, 92], [214, 84, 56]]
+    + [[122, 18, 44]]
 )
-LAND = np.array([205, 205, 205])  # cells without a value
-GROUND = np.array([255, 255, 255])
+LAND = np.array([190, 190, 190])  # cells without a value
+GROUND = 255
+WIDTH = 720  # pixels of a map
+TALLEST = 1440
 TILT = 20.0  # degrees that the globe's north is turned to the viewer
+CENTRES = (20.0, -160.0)  # longitudes that the globes face: Africa and Europe, the Pacific
+FINER = 2  # pixels an axis that one pixel of a globe is the mean of
+
+
+def drawn(values: np.ndarray, latitude: np.ndarray, longitude: np.ndarray, low: float, high: float) -> np.ndarray:
+    """A field [latitudes, longitudes] as uint8 [rows, 720, 3]: its map, and two globes under it if it is global.
+
+    `low`, `high`: the values that have the first and the last colour; cells without a value (NaN) are gray.
+    """
+    seen = _Seen(values, latitude, longitude, low, high)
+    flat = seen.map()
+    if not is_global(latitude, longitude):
+        return flat
+    globes = np.concatenate([seen.globe(WIDTH // 2, centre) for centre in CENTRES], axis=1)
+    return np.concatenate([flat, np.full((8, WIDTH, 3), GROUND, np.uint8), globes])
+
+
+def legend(low: float, high: float, unit: str) -> np.ndarray:
+    """The colours from `low` to `high` with these values beside, uint8 [24, 720, 3]."""
+    bar = np.full((24, WIDTH, 3), GROUND, np.uint8)
+    bar[8:18, WIDTH // 4 : 3 * WIDTH // 4] = coloured(np.linspace(0, 1, WIDTH // 2), 0, 1)
+    picture = Image.fromarray(bar)
+    write = ImageDraw.Draw(picture)
+    write.text((WIDTH // 4 - 8, 13), f"{low:.4g} {unit}", "black", anchor="rm")
+    write.text((3 * WIDTH // 4 + 8, 13), f"{high:.4g} {unit}", "black", anchor="lm")
+    return np.asarray(picture)
 
 
 def coloured(values: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -23,44 +53,42 @@ def coloured(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.rint(np.where(known[..., None], mixed, LAND)).astype(np.uint8)
 
 
-def map_of(values: np.ndarray, latitude: np.ndarray, longitude: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Map uint8 [rows, columns, 3], a degree as long one way as the other, at least 180 pixels wide."""
-    wide, tall = abs(longitude[-1] - longitude[0]), abs(latitude[-1] - latitude[0])
-    columns = max(180, len(longitude))
-    rows = int(np.clip(round(columns * tall / max(wide, 1e-6)), 24, 4 * columns))
-    row = np.abs(latitude[None] - np.linspace(latitude[0], latitude[-1], rows)[:, None]).argmin(axis=1)
-    column = np.abs(longitude[None] - np.linspace(longitude[0], longitude[-1], columns)[:, None]).argmin(axis=1)
-    return coloured(values[row][:, column], low, high)
+class _Seen:
+    """A coloured field that is looked at from somewhere."""
 
+    def __init__(self, values: np.ndarray, latitude: np.ndarray, longitude: np.ndarray, low: float, high: float):
+        self.colours = coloured(values, low, high)
+        self.rows, self.columns = edges(latitude, -90.0, 90.0), edges(longitude)  # north to south, west to east
+        self.whole = is_global(latitude, longitude)
 
-def globe(
-    values: np.ndarray, latitude: np.ndarray, longitude: np.ndarray, low: float, high: float, size: int, centre: float
-) -> np.ndarray:
-    """The sphere as seen from far above longitude `centre`: uint8 [size, size, 3], orthographic."""
-    y, x = (0.5 - (np.mgrid[:size, :size] + 0.5) / size) * 2.08
-    x = -x
-    inside = x**2 + y**2 < 1.0
-    z = np.sqrt(np.maximum(1.0 - x**2 - y**2, 0.0))
-    turn = np.deg2rad(TILT)
-    up, ahead = y * np.cos(turn) + z * np.sin(turn), z * np.cos(turn) - y * np.sin(turn)
-    lat = np.rad2deg(np.arcsin(np.clip(up, -1.0, 1.0)))
-    lon = centre + np.rad2deg(np.arctan2(x, ahead))
-    row = np.clip(np.searchsorted(-(latitude[1:] + latitude[:-1]) / 2, -lat), 0, len(latitude) - 1)
-    step = 360.0 / len(longitude)
-    column = np.rint((lon - longitude[0]) / step).astype(int) % len(longitude)
-    shade = (0.55 + 0.45 * z)[..., None]
-    shown = coloured(values[row, column], low, high) * shade
-    return np.rint(np.where(inside[..., None], shown, GROUND)).astype(np.uint8)
+    def at(self, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+        """Colours [..., 3] of the cells that hold these places, degrees [...]."""
+        east = self.columns[0] + (longitude - self.columns[0]) % 360.0
+        row = np.clip(np.searchsorted(-self.rows, -latitude, side="right") - 1, 0, len(self.rows) - 2)
+        column = np.clip(np.searchsorted(self.columns, east, side="right") - 1, 0, len(self.columns) - 2)
+        return self.colours[row, column]
 
+    def map(self) -> np.ndarray:
+        """Map uint8 [rows, 720, 3]: the whole sphere with Greenwich in its middle, or a region."""
+        (north, south), (west, east) = (90.0, -90.0), (-180.0, 180.0)
+        stretch = 1.0
+        if not self.whole:
+            north, south, west, east = self.rows[0], self.rows[-1], self.columns[0], self.columns[-1]
+            stretch = 1 / max(np.cos(np.deg2rad((north + south) / 2)), 0.2)  # as long as a degree of longitude there
+        rows = int(np.clip(round(WIDTH * stretch * (north - south) / (east - west)), 24, TALLEST))
+        latitude = north + (np.arange(rows) + 0.5) / rows * (south - north)
+        longitude = west + (np.arange(WIDTH) + 0.5) / WIDTH * (east - west)
+        return self.at(latitude[:, None], longitude[None])
 
-def drawn(values: np.ndarray, latitude: np.ndarray, longitude: np.ndarray, low: float, high: float) -> np.ndarray:
-    """A field as a picture: its map, and under it two globes where it covers the whole sphere."""
-    flat = map_of(values, latitude, longitude, low, high)
-    if not is_global(latitude, longitude):
-        return flat
-    size = flat.shape[1] // 2
-    sides = [globe(values, latitude, longitude, low, high, size, centre) for centre in (0.0, 180.0)]
-    balls = np.concatenate(sides, axis=1)
-    missing = flat.shape[1] - balls.shape[1]
-    balls = np.pad(balls, [(4, 0), (0, missing), (0, 0)], constant_values=255)
-    return np.concatenate([flat, balls], axis=0)
+    def globe(self, size: int, centre: float) -> np.ndarray:
+        """The sphere as seen from far above longitude `centre`: uint8 [size, size, 3], orthographic."""
+        across = ((np.arange(size * FINER) + 0.5) / (size * FINER) * 2 - 1) * 1.04
+        x, y = across[None], -across[:, None]
+        z = np.sqrt(np.maximum(1.0 - x**2 - y**2, 0.0))  # to the viewer
+        turn = np.deg2rad(TILT)
+        up, ahead = y * np.cos(turn) + z * np.sin(turn), z * np.cos(turn) - y * np.sin(turn)
+        latitude = np.rad2deg(np.arcsin(np.clip(up, -1.0, 1.0)))
+        longitude = centre + np.rad2deg(np.arctan2(x, ahead))
+        shaded = self.at(latitude, longitude) * (0.6 + 0.4 * z)[..., None]
+        fine = np.where((x**2 + y**2 < 1.0)[..., None], shaded, GROUND)
+        return np.rint(fine.reshape(size, FINER, size, FINER, 3).mean((1, 3))).astype(np.uint8)

@@ -13,7 +13,7 @@ from functa_cli.errors import DataError
 from functa_cli.fieldset import FieldSource, Options
 from functa_cli.folder import listing
 from functa_cli.gridfiles import SUFFIXES, is_ours, is_zarr, stores
-from functa_cli.maps import drawn
+from functa_cli.maps import drawn, legend
 from functa_cli.modality import Chosen, DecodeOptions, Form, Geometry, Match, Modality, Shape, Target
 from functa_cli.netcdf import Fields
 from functa_cli.pictures import parse_size
@@ -70,7 +70,8 @@ def assemble(geometry: Geometry, features: np.ndarray, shape: Shape) -> np.ndarr
 
 def write_png(path: Path, array: np.ndarray, geometry: Geometry) -> None:
     """Write a field as a picture: map and globes, coloured over the range of the training data."""
-    Image.fromarray(_picture(array, geometry)).save(path, format="PNG")
+    bar = legend(geometry["low"], geometry["high"], geometry["unit"])
+    Image.fromarray(np.concatenate([_picture(array, geometry), bar])).save(path, format="PNG")
 
 
 def write_npz(path: Path, array: np.ndarray, geometry: Geometry) -> None:
