@@ -29,6 +29,7 @@ class Grid(NamedTuple):
     longitude: np.ndarray  # degrees, ascending
     slices: tuple[Slice, ...]
     times: dict[str, str]  # units and calendar of the slices' times
+    dimensions: dict[str, dict[str, str]]  # what the file says of the others, by name
 
 
 class _Field(NamedTuple):
@@ -52,10 +53,18 @@ class File:
         rows, columns = _axis(array[lat], 90.0), _axis(array[lon], 720.0)
         self._rows = np.argsort(-rows, kind="stable")
         self._columns, columns, self.twice = _eastward(columns)
-        named = {key: str(array.attrs[key]) for key in ("standard_name", "long_name") if key in array.attrs}
         slices, times = _slices(self._parts)
-        units = unit(str(array.attrs.get("units", "")))
-        self.grid = Grid(str(array.name), units, named, rows[self._rows], columns, slices, times)
+        others = {name: _said(array.coords[name]) for name in slices[0].extra if name in array.coords}
+        self.grid = Grid(
+            str(array.name),
+            unit(str(array.attrs.get("units", ""))),
+            {key: text for key, text in _said(array).items() if key in ("standard_name", "long_name")},
+            rows[self._rows],
+            columns,
+            slices,
+            times,
+            others,
+        )
 
     def read(self, where: Slice) -> np.ndarray:
         """Values float64 [latitudes, longitudes] of a slice, NaN where there are none.
@@ -137,6 +146,12 @@ def _same(one: _Field, first: _Field) -> bool:
     return one.latitude == first.latitude and all(
         np.array_equal(one.array[axis].values, first.array[axis].values) for axis in (first.latitude, first.longitude)
     )
+
+
+def _said(array: Any) -> dict[str, str]:
+    """Attributes that CF gives a meaning for others to read."""
+    kept = ("standard_name", "long_name", "units", "positive", "axis")
+    return {key: str(array.attrs[key]) for key in kept if key in array.attrs}
 
 
 def _list(names: list[str]) -> str:

@@ -77,6 +77,7 @@ class FieldSource(Source):
             "latitude": self.latitude.tolist(),
             "longitude": self.longitude.tolist(),
             "time": first.times,
+            "dimensions": first.dimensions,
         }
         self.found = self._sentence(first, twice)
 

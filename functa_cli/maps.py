@@ -6,10 +6,9 @@ from PIL import Image, ImageDraw
 from functa_cli.regrid import edges, is_global
 
 # From cold to warm, dark at the ends: temperatures of most of the sphere are in the warm half, which has most hues.
-COLOURS = np.array(
-    [[30, 22, 84], [48, 70, 160], [64, 138, 190], [148, 206, 200], [240, 240, 190], [247, 178, 92], [214, 84, 56]]
-    + [[122, 18, 44]]
-)
+COLD = [[30, 22, 84], [48, 70, 160], [64, 138, 190], [148, 206, 200]]
+WARM = [[240, 240, 190], [247, 178, 92], [214, 84, 56], [122, 18, 44]]
+COLOURS = np.array([*COLD, *WARM])
 LAND = np.array([190, 190, 190])  # cells without a value
 GROUND = 255
 WIDTH = 720  # pixels of a map

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from functa_cli.modality import Chosen
+from functa_cli.place import FORMAT, consolidate
 
 CONVENTIONS = "CF-1.8"
 FILL = np.float32(9.969209968386869e36)  # NetCDF's own
@@ -14,46 +15,44 @@ AXES = {
     "latitude": {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north", "axis": "Y"},
     "longitude": {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east", "axis": "X"},
 }
-KNOWN = {
+KNOWN = {  # of dimensions that files say nothing of
     "number": {"standard_name": "realization", "units": "1"},
-    "level": {"long_name": "level"},
     "isobaricInhPa": {"standard_name": "air_pressure", "units": "hPa", "positive": "down", "axis": "Z"},
     "pressure_level": {"standard_name": "air_pressure", "units": "hPa", "positive": "down", "axis": "Z"},
 }
 
 
 class Fields:
-    """A file of one variable on (time, latitude, longitude), with more dimensions where the data have them.
+    """A file of one variable on (time, ..., latitude, longitude), as `Collector`; kind "nc" or "zarr".
 
-    Where the chosen data are not all combinations of their coordinates, they lie along `datum`, with the coordinates
-    beside.
+    Where the chosen data are not all combinations of their coordinates, they lie along `datum`, with their ids and
+    coordinates beside; one datum without coordinates is a plain field.
     """
 
     def __init__(self, path: Path, chosen: Chosen, kind: str):
         geometry, columns = chosen.target.geometry, dict(chosen.columns)
         self.rows = {row: place for place, row in enumerate(chosen.rows)}
-        self.store: Any = _NetCDF(path) if kind == "nc" else _Zarr(path)
-        own = {axis: np.asarray(geometry[axis], np.float64) for axis in ("latitude", "longitude")}
-        outer, self.places = arranged(columns, len(chosen.rows))
-        sizes = {name: len(values) for name, values in outer.items()} or {"datum": len(chosen.rows)}
+        outer, scalars, self.places = arranged(columns, len(chosen.rows))
+        sizes = {name: len(values) for name, values in outer.items()}
+        beside = scalars
+        if not sizes and self.places != [()]:
+            sizes = {"datum": len(chosen.rows)}
+            beside = {"id": np.array(list(chosen.ids), dtype=object), **columns}
+        own = {axis: np.asarray(geometry[axis], np.float64) for axis in AXES}
         sizes |= {axis: len(values) for axis, values in own.items()}
-        attributes = {"Conventions": CONVENTIONS, "history": chosen.history, "source": "functa decode"}
-        self.store.begin(sizes, attributes)
+        self.store: Any = _NetCDF(path) if kind == "nc" else _Zarr(path)
+        self.store.begin(sizes, {"Conventions": CONVENTIONS, "history": chosen.history, "source": "functa decode"})
         for axis, values in own.items():
             self.store.add(axis, (axis,), values, AXES[axis])
-        said = geometry.get("time", {})
-        when = {key: value for key, value in said.items() if value}
-        for name, values in (outer or columns).items():
-            about = {"standard_name": "time", "axis": "T", **when} if name == "time" else KNOWN.get(name, {})
-            if name == "time" and not outer:
-                about = {key: value for key, value in about.items() if key != "axis"}
-            self.store.add(name, (name,) if outer else ("datum",), values, about)
-        aside = {}
-        if not outer:
-            self.store.add("id", ("datum",), np.array(list(chosen.ids), dtype=object), {"long_name": "name in the set"})
-            aside = {"coordinates": " ".join(["id", *columns])}
-        about = {**geometry["attributes"], "units": geometry["unit"], **aside}
-        self.variable = self.store.large(geometry["variable"], tuple(sizes), tuple(sizes.values()), about)
+        for name, values in outer.items():
+            self.store.add(name, (name,), _plain(values), about(name, geometry))
+        for name, values in beside.items():
+            words = {key: text for key, text in about(name, geometry).items() if key != "axis"}
+            self.store.add(name, () if outer else ("datum",), _plain(values), words)
+        words = {**geometry["attributes"], "units": geometry["unit"]}
+        if beside:
+            words["coordinates"] = " ".join(beside)
+        self.variable = self.store.large(geometry["variable"], tuple(sizes), tuple(sizes.values()), words)
 
     def write(self, row: int, array: np.ndarray) -> None:
         """Take the values [latitude, longitude] of a row of the set."""
@@ -65,20 +64,47 @@ class Fields:
         self.store.close()
 
 
-def arranged(columns: Mapping[str, np.ndarray], count: int) -> tuple[dict[str, np.ndarray], list[tuple[int, ...]]]:
-    """Outer dimensions of `count` data with these coordinates, and the place of each datum in them.
+def arranged(
+    columns: Mapping[str, np.ndarray], count: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], list[tuple[int, ...]]]:
+    """Outer dimensions of `count` data with these coordinates, those that are one value, and each datum's place.
 
-    Dimensions are empty where the data are not all combinations of their coordinates, each once.
+    Time comes first, or CDO does not read it, and it is a dimension whatever its length. There are no dimensions where
+    the data are not all combinations of their coordinates, each once; then the place is the number of the datum, or
+    nothing for one without coordinates.
     """
-    order = [name for name in columns if name != "time"] + [name for name in columns if name == "time"]
+    if not columns and count == 1:
+        return {}, {}, [()]
+    order = sorted(columns, key=lambda name: name != "time")
     values = {name: np.unique(columns[name]) for name in order}
-    full = bool(order) and np.prod([len(each) for each in values.values()]) == count
-    if full and all(np.isfinite(each).all() for each in values.values()):
-        indices = [np.searchsorted(values[name], columns[name]) for name in order]
-        places = [tuple(int(axis[number]) for axis in indices) for number in range(count)]
-        if len(set(places)) == count:
-            return values, places
-    return {}, [(number,) for number in range(count)]
+    places = list(zip(*(np.searchsorted(values[name], columns[name]).tolist() for name in order)))
+    known = all(np.isfinite(each).all() for each in values.values())
+    full = bool(order) and known and len(set(places)) == count == np.prod([len(each) for each in values.values()])
+    if not full:
+        return {}, {}, [(number,) for number in range(count)]
+    kept = [name for name in order if name == "time" or len(values[name]) > 1] or order[:1]
+    scalars = {name: values[name][0] for name in order if name not in kept}
+    return (
+        {name: values[name] for name in kept},
+        scalars,
+        [tuple(at for name, at in zip(order, place) if name in kept) for place in places],
+    )
+
+
+def about(name: str, geometry: Mapping[str, Any]) -> dict[str, str]:
+    """Attributes of a coordinate: what the files said of it, else what is known of its name."""
+    if name == "time":
+        return {"standard_name": "time", "axis": "T"} | {key: text for key, text in geometry["time"].items() if text}
+    if name == "id":
+        return {"long_name": "name in the set"}
+    return geometry.get("dimensions", {}).get(name) or KNOWN.get(name, {"long_name": name})
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    """Whole numbers as such, but for large ones such as times."""
+    values = np.asarray(values)
+    whole = values.dtype.kind == "f" and np.all(np.abs(values) < 1e6) and np.all(values == np.rint(values))
+    return values.astype(np.int32) if whole else values
 
 
 class _NetCDF:
@@ -91,28 +117,30 @@ class _NetCDF:
 
     def begin(self, sizes: Mapping[str, int], attributes: Mapping[str, str]) -> None:
         self.file.dimensions = dict(sizes)
-        self.file.attrs.update(attributes)
+        self.file.attrs.update(_chars(attributes))
 
     def add(self, name: str, dims: tuple[str, ...], values: np.ndarray, about: Mapping[str, str]) -> None:
-        if values.dtype == object:
-            import h5py
+        import h5py
 
-            kind: Any = h5py.string_dtype()
-        else:
-            kind = values.dtype
+        kind: Any = h5py.string_dtype() if values.dtype == object else values.dtype
         variable = self.file.create_variable(name, dims, kind)
         variable[...] = values
-        variable.attrs.update(about)
+        variable.attrs.update(_chars(about))
 
     def large(self, name: str, dims: tuple[str, ...], shape: tuple[int, ...], about: Mapping[str, str]) -> Any:
         chunks = (*[1] * (len(shape) - 2), *shape[-2:])
         packed = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
         variable = self.file.create_variable(name, dims, np.float32, chunks=chunks, fillvalue=FILL, **packed)
-        variable.attrs.update(about)
+        variable.attrs.update(_chars(about))
         return variable
 
     def close(self) -> None:
         self.file.close()
+
+
+def _chars(attributes: Mapping[str, str]) -> dict[str, Any]:
+    """Texts as characters, which every reader of NetCDF knows; those beyond ASCII as strings."""
+    return {key: np.bytes_(text.encode()) if text.isascii() and text else text for key, text in attributes.items()}
 
 
 class _Zarr:
@@ -121,14 +149,11 @@ class _Zarr:
     def __init__(self, path: Path):
         import zarr
 
-        from functa_cli.place import FORMAT
-
-        self.ours = {"format": FORMAT, "kind": "decoded"}
         self.group: Any = zarr.create_group(path, zarr_format=3)
 
     def begin(self, sizes: Mapping[str, int], attributes: Mapping[str, str]) -> None:
         del sizes
-        self.group.attrs.update({**attributes, "functa": self.ours})
+        self.group.attrs.update({**attributes, "functa": {"format": FORMAT, "kind": "decoded"}})
 
     def add(self, name: str, dims: tuple[str, ...], values: np.ndarray, about: Mapping[str, str]) -> None:
         kind = str if values.dtype == object else values.dtype
@@ -138,10 +163,10 @@ class _Zarr:
 
     def large(self, name: str, dims: tuple[str, ...], shape: tuple[int, ...], about: Mapping[str, str]) -> Any:
         chunks = (*[1] * (len(shape) - 2), *shape[-2:])
-        kind = {"dtype": "float32", "fill_value": float("nan")}
+        kind: dict[str, Any] = {"dtype": "float32", "fill_value": float("nan")}
         array = self.group.create_array(name, shape=shape, chunks=chunks, dimension_names=dims, **kind)
         array.attrs.update(about)
         return array
 
     def close(self) -> None:
-        pass
+        consolidate(self.group)

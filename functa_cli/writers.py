@@ -104,7 +104,11 @@ class CollectorWriter:
                 raise StoreError(f"{out!r} is a folder that functa did not make; choose another name")
         self.out.parent.mkdir(parents=True, exist_ok=True)
         _remove(self.partial)
-        self.collector = make(self.partial, chosen)
+        try:
+            self.collector = make(self.partial, chosen)
+        except BaseException:
+            _remove(self.partial)
+            raise
 
     def wants(self, row: int) -> bool:
         """Whether the datum is still to be written: always."""
