@@ -124,6 +124,8 @@ def seeded_share(ids: Sequence[str], share: float, seed: int) -> list[str]:
 def file_names(ids: Sequence[str], suffix: str) -> list[str]:
     """Names of the files that data are written to: ids with `suffix` for their own, or after it where two collide.
 
+    Without a suffix each datum is a folder named as its id, with _ after it where that holds other data.
+
     Raises:
         DataError: an id that would leave the folder.
     """
@@ -132,10 +134,10 @@ def file_names(ids: Sequence[str], suffix: str) -> list[str]:
         if not parts or name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in name:
             raise DataError(f"the id {name!r} would be written outside of the folder; refusing")
     folders = {str(folder) for name in ids for folder in PurePosixPath(name).parents}
-    short = [str(PurePosixPath(name).with_suffix(suffix)) for name in ids]
-    taken = Counter(short)
-    mixed = [one if taken[one] == 1 and one not in folders else name + suffix for name, one in zip(ids, short)]
-    longer = ([name + times * suffix for name in ids] for times in count(1))
+    short = [str(PurePosixPath(name).with_suffix(suffix) if suffix else PurePosixPath(name)) for name in ids]
+    taken, more = Counter(short), suffix or "_"
+    mixed = [one if taken[one] == 1 and one not in folders else name + more for name, one in zip(ids, short)]
+    longer = ([name + times * more for name in ids] for times in count(1))
     return next(names for names in chain([mixed], longer) if len({*names, *folders}) == len(ids) + len(folders))
 
 

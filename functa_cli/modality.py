@@ -94,7 +94,8 @@ class Source:
     def whole(self, index: int) -> Signal:
         """`self[index]`, kept in memory while it fits, for it will be asked for again."""
         kept = self.__dict__.setdefault("_kept", Kept())
-        return kept.get(index, lambda: self[index], lambda signal: signal.features.nbytes + signal.weights.nbytes)
+        own = slice(1 if self.shared_coords else 0, None)  # shared coordinates are held once
+        return kept.get(index, lambda: self[index], lambda signal: sum(part.nbytes for part in signal[own]))
 
     def sample(self, index: int, points: int, rng: np.random.Generator) -> Signal:
         """`points` random points for a step of fit, with weights that keep the loss what it is over all points.

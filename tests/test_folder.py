@@ -111,6 +111,9 @@ def test_names_stay_what_people_expect_and_inside_the_folder():
     assert file_names(["x/a.jpg", "b.png", "c"], ".png") == ["x/a.png", "b.png", "c.png"]
     assert file_names(["a.jpg", "a.png", "a.jpg.png"], ".png") == ["a.jpg.png", "a.png.png", "a.jpg.png.png"]
     assert file_names(["f.jpg", "f.png/x.png"], ".png") == ["f.jpg.png", "f.png/x.png"]
+    assert file_names(["x/v1.5", "x/v1.6", "v2"], "") == ["x/v1.5", "x/v1.6", "v2"]  # folders have no suffix
+    assert file_names(["a", "a/b"], "") == ["a_", "a/b"]
+    assert file_names(["a", "a/b", "a_"], "") == ["a_", "a/b_", "a__"]
     for evil in ("../a.png", "/etc/a.png", "x/../../a.png", "C:\\a.png", "\\\\host\\a", "", ".", "a\0b"):
         with pytest.raises(DataError, match="outside of the folder"):
             file_names([evil], ".png")

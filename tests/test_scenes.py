@@ -16,6 +16,7 @@ from functa_cli.coords import OPENCV_TO_OPENGL, rays
 from functa_cli.decode import decode
 from functa_cli.encode import encode
 from functa_cli.errors import ConfigError, DataError, FunctaError
+from functa_cli.kept import Kept
 from functa_cli.modalities.scene import MODALITY, SceneDecodeOptions, accepts, assemble, query, sheet, target
 from functa_cli.srn import format_pose
 from functa_cli.store import Functaset
@@ -268,6 +269,19 @@ def test_a_step_reads_only_the_views_it_looks_at_and_each_once(two, monkeypatch)
     for seed in range(100):
         source.sample(1, 64, np.random.default_rng(seed))
     assert reading.call_count == 10
+
+
+def test_memory_holds_what_training_asks_for_again_and_nothing_that_encode_reads(two):
+    source = opened(two)
+    for signal in (source[1], source.unseen(1), source.preview(1)[0], *source.blocks(1, 50)):
+        assert len(signal.weights)
+    free = Kept()._left
+    assert source.views._memory._left == free
+    source.sample(1, 64, np.random.default_rng(0))
+    assert source.views._memory._left == free - 8 * 36 * 3
+    signal = source.whole(1)
+    assert source.whole(1) is signal
+    assert source.__dict__["_kept"]._left == free - sum(part.nbytes for part in signal)  # rays are most of it
 
 
 # Cameras

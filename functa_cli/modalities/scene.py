@@ -43,7 +43,10 @@ def accepts(path: Path) -> Match | None:
         count, zips, more = _looked(path)
     inside = ""
     if not count and zips:
-        count = sum(map(_zipped, zips))
+        held = [_zipped(one) for one in zips]
+        if path.is_file() and held == [None]:
+            return Match(1, "a .zip that cannot be read")  # what is wrong with it, reading it tells
+        count = sum(number or 0 for number in held)
         inside = " in a zip" if len(zips) == 1 else f" in {len(zips)} zips"
     if not count:
         return None
@@ -158,12 +161,12 @@ def _looked(path: Path) -> tuple[int, list[Path], bool]:
     return count, zips, False
 
 
-def _zipped(path: Path) -> int:
-    """Scenes in a zip; 0 where it cannot be read."""
+def _zipped(path: Path) -> int | None:
+    """Scenes in a zip; None where it cannot be read."""
     try:
         names = Files(path).names
     except DataError:
-        return 0
+        return None
     return len({f"/{name}".rsplit("/pose/", 1)[0] for name in names if "/pose/" in f"/{name}"})
 
 
