@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from functa_cli.regrid import edges, is_global
+from functa_cli.regrid import edges, is_global, parallels
 
 # From cold to warm, dark at the ends: temperatures of most of the sphere are in the warm half, which has most hues.
 COLD = [[30, 22, 84], [48, 70, 160], [64, 138, 190], [148, 206, 200]]
@@ -57,7 +57,7 @@ class _Seen:
 
     def __init__(self, values: np.ndarray, latitude: np.ndarray, longitude: np.ndarray, low: float, high: float):
         self.colours = coloured(values, low, high)
-        self.rows, self.columns = edges(latitude, -90.0, 90.0), edges(longitude)  # north to south, west to east
+        self.rows, self.columns = parallels(latitude), edges(longitude)  # north to south, west to east
         self.whole = is_global(latitude, longitude)
 
     def at(self, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:

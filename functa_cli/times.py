@@ -14,7 +14,7 @@ UNITS = {
 SINCE = re.compile(
     r"(?P<unit>\w+)\s+since\s+(?P<year>-?\d+)-(?P<month>\d+)-(?P<day>\d+)"
     r"(?:[T ]+(?P<hour>\d+):(?P<minute>\d+)(?::(?P<second>\d+(?:\.\d*)?))?)?"
-    r"\s*(?:Z|UTC|(?P<zone>[+-]\d+):?(?P<rest>\d\d)?)?",
+    r"\s*(?:Z|UTC|(?P<zone>[+-]\d{1,2}):?(?P<rest>\d\d)?)?",
     re.IGNORECASE,
 )
 NAMES = {"": "standard", "gregorian": "standard", "365_day": "noleap", "366_day": "all_leap"}
