@@ -196,9 +196,10 @@ def _slices(parts: list[_Field]) -> tuple[tuple[Slice, ...], dict[str, str]]:
             stamps, about = moments(clock.values, *said)
             times = times or about
         others = {str(dim): _values(array, dim) for dim in dims if clock is None or dim not in clock.dims}
+        apart = _apart(array) if len(parts) > 1 else {}
         for place in np.ndindex(*[array.sizes[dim] for dim in dims]):
             index = dict(zip(dims, place))
-            extra = {name: float(values[index[name]]) for name, values in others.items()}
+            extra = apart | {name: float(values[index[name]]) for name, values in others.items()}
             time, words = float("nan"), []
             if clock is not None:
                 time = float(stamps[tuple(index[dim] for dim in clock.dims)])
@@ -206,6 +207,12 @@ def _slices(parts: list[_Field]) -> tuple[tuple[Slice, ...], dict[str, str]]:
             words += [f"{name}={value:g}" for name, value in extra.items()]
             found.append(Slice(",".join(words) or str(array.name), index, time, extra, number))
     return tuple(found), times
+
+
+def _apart(array: Any) -> dict[str, float]:
+    """Coordinates of one value that tell an array from the others of its variable, such as the kind of level."""
+    alone = {str(name): axis for name, axis in array.coords.items() if axis.ndim == 0 and axis.dtype.kind in "fiub"}
+    return {name: float(axis) for name, axis in alone.items() if name not in ("time", "valid_time", "step")}
 
 
 def _values(array: Any, dim: Hashable) -> np.ndarray:
