@@ -10,6 +10,7 @@ from PIL import Image
 
 from functa_cli.cameras import looking
 from functa_cli.srn import Intrinsics, format_intrinsics, format_pose
+from functa_cli.views import Views
 from functa_cli.viewset import Options, ViewSource
 
 FOCAL = 6.0
@@ -66,3 +67,12 @@ def zipped(folder: Path, path: Path) -> Path:
 
 def opened(path: Path, *, seed: int = 0, given: dict | None = None, **options) -> ViewSource:
     return ViewSource(path, Options(**options), seed=seed, geometry=given)
+
+
+def views(path: Path, size=None, background: str = "white", **options) -> Views:
+    return Views(path, size, background, **options)
+
+
+def read(found: Views, index: int = 0) -> dict[int, np.ndarray]:
+    """Colours of the views of a scene that can be read, by their places."""
+    return dict(found.readable(index, range(len(found.scenes[index].poses))))

@@ -4,7 +4,7 @@ usage: choose-sample.py SEATS OUT     SEATS holds seats_train/, seats_test/ in t
 
 Of each part, the first scenes by the hash of seed 0 and their name, among those under CC0 or CC-BY whose creator is
 named, and 24 evenly spread views of each. Files are copied as they are into OUT/seats.zip, whose bytes depend on them
-alone. CREDITS.json says whose the chosen scenes are.
+and on zlib alone. CREDITS.json says whose the chosen scenes are.
 """
 
 import hashlib
