@@ -43,7 +43,7 @@ def accepts(path: Path) -> Match | None:
         count, zips, more = _looked(path)
     inside = ""
     if not count and zips:
-        held = [_zipped(one) for one in zips]
+        held = [_zipped(one) for one in zips[:LOOKED_AT]]
         if path.is_file() and held == [None]:
             return Match(1, "a .zip that cannot be read")  # what is wrong with it, reading it tells
         count = sum(number or 0 for number in held)
@@ -74,8 +74,8 @@ def target(geometry: Geometry, shape: Shape, resolution: str, options: SceneDeco
     seen: dict[str, Any] = {"kind": "depth"} if options.depth else {}
     if options.samples:
         seen["samples"] = options.samples
-    own = {"poses": poses.reshape(-1, 16).tolist(), "rows": rows, "columns": columns}
-    return Target((len(poses), rows, columns), {**geometry, **own}, {**seen, "stratified": False})
+    own = {**geometry, "poses": poses.reshape(-1, 16).tolist()}
+    return Target((len(poses), rows, columns), own, {**seen, "stratified": False})
 
 
 def query(geometry: Geometry, shape: Shape, start: int, stop: int) -> np.ndarray:
