@@ -197,13 +197,14 @@ def test_files_that_may_not_be_read_cost_their_views_alone(tmp_path, monkeypatch
     assert {reason for _, reason in found.problems} == {"may not be read (permission denied)"}
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
 def test_a_folder_that_may_not_be_read_is_told_of(tmp_path):
     save_scene(tmp_path / "a", 4)
     scene = save_scene(tmp_path / "b", 4)
     zipped(scene, tmp_path / "c.zip")
     scene.chmod(0)
     (tmp_path / "c.zip").chmod(0)
+    if os.access(scene, os.R_OK):
+        pytest.skip("root may read everything")
     try:
         assert opened(tmp_path).ids == ["a"]
         assert opened(tmp_path).problems[0].reason == "cannot be listed: Permission denied"
