@@ -10,13 +10,12 @@ import numpy as np
 
 from functa_cli.errors import ConfigError, DataError
 from functa_cli.gridfiles import check_chunks, one_line, opened
+from functa_cli.rectilinear import is_latitude, is_longitude, straightened
 from functa_cli.slices import Slice
 from functa_cli.times import moments, stamp
 from functa_cli.units import unit
 
 MISSING = 1e30  # values beyond are fill values that nobody declared
-NORTH = ("degrees_north", "degree_north", "degree_n", "degrees_n")
-EAST = ("degrees_east", "degree_east", "degree_e", "degrees_e")
 
 
 class Grid(NamedTuple):
@@ -113,17 +112,12 @@ def candidates(path: Path) -> list[str]:
 
 def _fields(each: Any) -> Iterator[_Field]:
     """The variables of a dataset that have a latitude and a longitude."""
-    for array in each.data_vars.values():
-        lat = [dim for dim in array.dims if dim in array.coords and _is(array[dim], NORTH, "latitude", ("lat",))]
-        lon = [dim for dim in array.dims if dim in array.coords and _is(array[dim], EAST, "longitude", ("lon",))]
+    for array in straightened(each).data_vars.values():
+        axes = [array[dim] for dim in array.dims if dim in array.coords and array[dim].ndim == 1]
+        lat = [axis.name for axis in axes if is_latitude(axis)]
+        lon = [axis.name for axis in axes if is_longitude(axis)]
         if len(lat) == len(lon) == 1 and array.size and array.dtype.kind in "fiu":
             yield _Field(array, lat[0], lon[0])
-
-
-def _is(axis: Any, units: tuple[str, ...], standard: str, names: tuple[str, ...]) -> bool:
-    said = str(axis.attrs.get("units", "")).lower()
-    named = str(axis.attrs.get("standard_name", "")).lower() == standard
-    return axis.ndim == 1 and (said in units or named or str(axis.name).lower() in (standard, *names))
 
 
 def _chosen(sets: list[Any], variable: str, likely: str) -> list[_Field]:
@@ -132,7 +126,7 @@ def _chosen(sets: list[Any], variable: str, likely: str) -> list[_Field]:
     names = sorted({str(field.array.name) for field in found})
     if not found:
         held = sorted({str(name) for each in sets for name in each.data_vars})
-        raise DataError(f"has no variable on latitudes and longitudes; it has {_list(held)}")
+        raise DataError(f"has no variable on axes of latitudes and longitudes; it has {_list(held)}")
     if variable and variable not in names:
         raise DataError(f"has no variable {variable!r} on latitudes and longitudes; it has {_list(names)}")
     if len(names) > 1 and not variable and likely not in names:

@@ -359,6 +359,24 @@ def test_axes_that_are_no_degrees_are_refused(tmp_path):
             opened(path)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_straight_grids_may_say_where_every_cell_is(tmp_path, turned):
+    data = fields(lat="y", lon="x")
+    places = np.meshgrid(LATITUDE, LONGITUDE, indexing="ij")
+    flat = data.drop_vars(["y", "x"]).assign(
+        nav_lat=(("y", "x"), places[0], {"units": "degrees_north"}),
+        nav_lon=(("y", "x"), places[1], {"units": "degrees_east"}),
+    )
+    flat = flat.transpose(..., "x", "y") if turned else flat
+    source = opened(save(tmp_path / "a.nc", flat))
+    np.testing.assert_allclose(kelvin(source, 1), truth(LATITUDE, LONGITUDE) + 1, atol=1e-4)
+    flat.nav_lat[3, 3] += 1
+    with pytest.raises(
+        DataError, match="has no variable on axes of latitudes and longitudes; it has nav_lat, nav_lon, t2m"
+    ):
+        opened(save(tmp_path / "b.nc", flat))
+
+
 def test_several_variables_are_listed(tmp_path):
     data = fields().assign(sp=fields().t2m * 3, flag=(("time",), np.arange(3)))
     path = save(tmp_path / "a.nc", data)
@@ -371,7 +389,7 @@ def test_several_variables_are_listed(tmp_path):
     assert candidates(path) == ["t2m on 9x16", "sp on 9x16"]
     assert File(path, likely="sp").grid.variable == "sp"
     save(tmp_path / "none.nc", data[["flag"]])
-    with pytest.raises(DataError, match="has no variable on latitudes and longitudes; it has flag"):
+    with pytest.raises(DataError, match="has no variable on axes of latitudes and longitudes; it has flag"):
         opened(tmp_path / "none.nc")
     assert accepts(tmp_path / "none.nc") is None
     fields().to_netcdf(tmp_path / "group.nc", engine="h5netcdf", group="surface")

@@ -12,7 +12,7 @@ ROWS = [
     "signal coords modality modalities loader store template basefile place trees writers folder pictures sheets kept "
     "binvox arrayfiles voxelfiles occupancy meshes shapes voxels shading "
     "scenefiles srn cameras views viewset animations "
-    "gridfiles times units slices climate fieldset regrid netcdf maps",
+    "gridfiles times units slices rectilinear climate fieldset regrid netcdf maps",
     "sine linear render decoder fields tiles buckets loss inner polish stream metrics",
     "meta guard train",
     "basenet encoder look fit encode decode",
