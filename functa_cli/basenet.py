@@ -138,7 +138,9 @@ def find(base: str | None, name: str) -> tuple[Base, str]:
     if base is None or base == "shipped":
         path = shipped(name, "base.zarr")
         if path is None:
-            raise StoreError(f"no base network for {name} ships with the package; make one with functa fit DATA{passed}")
+            raise StoreError(
+                f"no base network for {name} ships with the package; make one with functa fit DATA{passed}"
+            )
         return read_base(str(path)), f"the base network that ships with the package{passed}"
     found = read_base(base)
     if found.modality != name:
