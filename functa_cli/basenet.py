@@ -1,5 +1,6 @@
 """Base networks as the verbs meet them: made from settings, found on disk or in the package, rebuilt from a store."""
 
+import contextlib
 import glob
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -15,7 +16,7 @@ from functa_cli.basefile import Base, read_base
 from functa_cli.config import Config, merge, overlay
 from functa_cli.decoder import Decoder, Tree
 from functa_cli.errors import DataError, StoreError
-from functa_cli.modality import Modality
+from functa_cli.modality import Match, Modality
 
 PAPER = {
     "field": {"width": 512, "depth": 15},
@@ -108,7 +109,12 @@ def detect(data: str) -> tuple[str, str]:
     path = Path(data)
     if not path.exists() and not glob.glob(data):
         raise DataError(f"{data!r} does not exist; expected a file or folder of data")
-    matches = {name: modality(name).accepts(path) for name in plugins.names("modalities")}
+    unknown = () if path.exists() else (DataError,)  # a pattern is no path to most modalities
+    matches: dict[str, Match | None] = {}
+    for name in plugins.names("modalities"):
+        matches[name] = None
+        with contextlib.suppress(*unknown):
+            matches[name] = modality(name).accepts(path)
     found = {name: match for name, match in matches.items() if match is not None}
     known = ", ".join(matches)
     if not found:

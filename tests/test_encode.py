@@ -261,3 +261,21 @@ def test_the_command_names_what_it_skips_and_strict_fails_at_the_end(tmp_path, b
     assert "skipped b/empty.png: is empty (0 bytes)" in done.stderr
     assert done.stderr.splitlines()[-1].endswith("1 files could not be read or encoded and were skipped (--strict)")
     assert Functaset.open(str(tmp_path / "out.zarr")).pending() == []
+
+
+def test_a_pattern_of_files_is_detected(tmp_path):
+    from functa_cli.modalities import era5
+
+    era5.example(tmp_path)
+    assert basenet.detect(str(tmp_path / "*.nc"))[0] == "era5"
+    with pytest.raises(DataError, match="does not exist"):
+        basenet.detect(str(tmp_path / "*.grib"))
+
+
+def test_a_base_network_beside_for_another_kind_is_passed_over(tmp_path, base, monkeypatch):
+    (tmp_path / "base.zarr").symlink_to(base)
+    monkeypatch.chdir(tmp_path)
+    assert basenet.find(None, "image")[1] == "base network base.zarr"
+    found, where = basenet.find(None, "era5")
+    assert found.modality == "era5"
+    assert where == "the base network that ships with the package (./base.zarr is for image)"
