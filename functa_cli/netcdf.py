@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from functa_cli.modality import Chosen
-from functa_cli.place import FORMAT, consolidate
 
 CONVENTIONS = "CF-1.8"
 FILL = np.float32(9.969209968386869e36)  # NetCDF's own
@@ -153,6 +152,8 @@ class _Zarr:
 
     def begin(self, sizes: Mapping[str, int], attributes: Mapping[str, str]) -> None:
         del sizes
+        from functa_cli.place import FORMAT  # zarr is loaded when it is needed
+
         self.group.attrs.update({**attributes, "functa": {"format": FORMAT, "kind": "decoded"}})
 
     def add(self, name: str, dims: tuple[str, ...], values: np.ndarray, about: Mapping[str, str]) -> None:
@@ -169,4 +170,6 @@ class _Zarr:
         return array
 
     def close(self) -> None:
+        from functa_cli.place import consolidate
+
         consolidate(self.group)
