@@ -8,5 +8,5 @@ trap 'rm -rf "$mix"' EXIT
 functa fit --modality voxel "$data/voxels-parts64" --out "$mix/parts.zarr" --batch 32 --points 1024 --steps 1800
 python "$here/mix-for-base.py" "$data" "$mix/mix"
 cd "$mix"
-functa fit --modality voxel mix --out "$out" --init "$mix/parts.zarr" --batch 32 --points 1024 --steps 1000 \
+functa fit --modality voxel mix --out "$out" --init "$mix/parts.zarr" --batch 32 --points 1024 --steps 300 \
   --rate 5e-4 --set outer.curriculum=0
