@@ -99,7 +99,7 @@ def decode(
         written = [str(out)]
     if sheet is not None:
         chosen = {index: targets[index] for index in usable[:SHEET]}
-        yield from _sheet(sheet, original, opened, network, chosen, own_size=not resolution)
+        yield from _sheet(sheet, original, opened, viewed, chosen, own_size=not resolution)
         written.append(sheet)
     sizes = sorted({target.shape for target in targets.values()})
     yield Result(
