@@ -172,7 +172,7 @@ def test_decode_passes_its_flags(stub):
     line = "decode s.zarr o.npz -r 256 --select 0:100 --id a --id b --as npz --sheet s.png --original d --overwrite"
     assert run(f"{line} --threshold 0.25") == 0
     assert verb.args == ("s.zarr", "o.npz")
-    assert verb.settings.pop("history").startswith("functa ")
+    assert verb.settings.pop("history").split()[0] == "functa"
     assert verb.settings.pop("view") == {"threshold": 0.25}
     assert verb.settings == {
         "resolution": "256", "select": "0:100", "ids": ("a", "b"), "form": "npz",
