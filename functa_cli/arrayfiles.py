@@ -11,6 +11,8 @@ import numpy as np
 
 from functa_cli import binvox
 from functa_cli.errors import DataError
+from functa_cli.folder import check_regular
+from functa_cli.modality import by
 
 LARGEST = 1 << 28  # bytes that are read at once
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -35,9 +37,7 @@ def opened(path: Path) -> Generator[Sequence[Array], None, None]:
         DataError: whatever goes wrong with it; the text is the reason alone.
     """
     try:
-        if not path.is_file():
-            dangling = path.is_symlink() and not path.exists()
-            raise DataError("is a link to nothing" if dangling else "is not a regular file")
+        check_regular(path)
         if path.stat().st_size == 0:
             raise DataError("is empty (0 bytes)")
         if path.suffix.lower() not in OPENERS:
@@ -163,8 +163,3 @@ def _stored(file: IO[bytes], name: str) -> Array:
 def _turned(values: np.ndarray, place: int | None) -> np.ndarray:
     turned = values.transpose()
     return turned if place is None else turned[place]
-
-
-def by(shape: Sequence[int]) -> str:
-    """A shape as text, such as "64x64x64"."""
-    return "x".join(str(size) for size in shape)

@@ -165,8 +165,7 @@ def compiled_fit(network: Network, steps: int) -> Any:
     from functa_cli import meta
     from functa_cli.inner import fit_modulations
 
-    scores = network.modality.scores
-    options = {"steps": steps, "rate": meta.rate_of(network.config.inner), "sums": scores.sums if scores else None}
+    options = {"steps": steps, "rate": meta.rate_of(network.config.inner), "sums": network.modality.scores.sums}
     return jax.jit(partial(fit_modulations, network.decoder, **options))
 
 

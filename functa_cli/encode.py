@@ -10,7 +10,7 @@ from functa_cli.basenet import Network
 from functa_cli.config import to_dict
 from functa_cli.encoder import BATCH, Encoded, Encoder, Tally
 from functa_cli.errors import DataError
-from functa_cli.events import Event, Note, Progress, Result
+from functa_cli.events import Event, Note, Progress, Result, skipped
 from functa_cli.metrics import psnr
 from functa_cli.store import Functaset
 
@@ -33,9 +33,9 @@ def encode(
     """Encode `data` with a base network into the functaset `out`.
 
     `steps`: of the inner loop, as the network was trained where None; `polish`: Levenberg-Marquardt steps after them.
-    `batch`: data worked on at once, at most.
-    `shard`: data a shard, the unit of work that is lost when a run is cut off; the same call continues, with the same
-    bytes as one that was never cut off. A datum that cannot be read or diverges keeps its row, with an mse of inf.
+    `batch`: data worked on at once, at most. `shard`: data a shard, the unit of work that is lost when a run is cut
+    off; the same call continues, with the same bytes as one that was never cut off. A datum that cannot be read or
+    diverges keeps its row, with an mse of inf.
 
     Raises:
         ConfigError, DataError, StoreError: see their texts; with `strict`, DataError at the end if a file was skipped.
@@ -50,8 +50,7 @@ def encode(
     options = basenet.settings(modality, [{"data": {"resolution": ""}}, *own]).data
     source = network.modality.open(data, options, seed=seed, geometry=found.geometry)
     yield Note(source.found)
-    for problem in source.problems:
-        yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
+    yield from skipped(source.problems)
     steps = network.config.inner.steps if steps is None else steps
 
     store = template.begin(
@@ -66,8 +65,7 @@ def encode(
     )
     told = len(source.problems)
     yield from _encoded(store, Encoder(network, source, steps, polish, seed), batch or BATCH)
-    for problem in source.problems[told:]:
-        yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
+    yield from skipped(source.problems[told:])
     store.finalize()
     yield from _close(store, network, len(source.problems), strict)
 
@@ -105,7 +103,7 @@ def _encoded(store: Functaset, encoder: Encoder, most: int) -> Iterator[Event]:
 
 
 def _close(store: Functaset, network: Network, unreadable: int, strict: bool) -> Iterator[Event]:
-    """Figures of the finished set, and of its test part: `encoder.figures`, and the mean of the PSNR of each datum."""
+    """Figures of the finished set, and of its test part: `Tally.figures`, and the mean of the PSNR of each datum."""
     mse = store.errors()
     fine = np.isfinite(mse)
     good, failed = mse[fine].astype(np.float64), int((~fine).sum())
@@ -131,13 +129,12 @@ def _close(store: Functaset, network: Network, unreadable: int, strict: bool) ->
 
 def _names(network: Network, keeps_unseen: bool) -> tuple[str, ...]:
     """Figures that are kept of each datum beside its error."""
-    scores = network.modality.scores.names if network.modality.scores else ()
-    return ("mse_unseen",) * keeps_unseen + scores
+    return ("mse_unseen",) * keeps_unseen + network.modality.scores.names
 
 
 def tally(store: Functaset, network: Network, chosen: np.ndarray) -> dict[str, float]:
     """Figures of the data `chosen` [datum], from what the store says of each."""
-    names = network.modality.scores.names if network.modality.scores else ()
+    names = network.modality.scores.names
     scores = np.stack([store.figure(name) for name in names], 1) if names else np.zeros((store.n, 0))
     unseen = store.figure("mse_unseen") if store.has("mse_unseen") else np.full(store.n, np.nan)
     found = Encoded(np.zeros((store.n, 0)), store.errors(), unseen, scores)

@@ -16,7 +16,7 @@ from functa_cli.loader import stack
 from functa_cli.metrics import psnr
 from functa_cli.modality import Shape, Source
 from functa_cli.polish import polish as polished
-from functa_cli.signal import Signal
+from functa_cli.signal import Signal, pieces
 
 BATCH = 64
 BATCH_POINTS = 1 << 20  # points of a batch: bounds memory whatever the size of a datum
@@ -45,9 +45,9 @@ class Encoder:
         self.network, self.source, self.steps, self.seed = network, source, steps, seed
         self.scores = network.modality.scores
         self.polish = jax.jit(partial(polished, network.decoder, steps=polish)) if polish else None
-        self.look = jax.jit(partial(look, network.decoder, sums=self.scores.sums if self.scores else None))
+        self.look = jax.jit(partial(look, network.decoder, sums=self.scores.sums))
         self.batch = partial(basenet.compiled_fit(network, steps), network.theta)
-        self.blocks = stream.programs(network.decoder, BLOCK, self.scores.sums if self.scores else None)
+        self.blocks = stream.programs(network.decoder, BLOCK, self.scores.sums)
 
     def encoded(self, indices: Sequence[int], most: int = BATCH) -> Iterator[tuple[list[int], Encoded | str]]:
         """Results for `indices`, at most `most` together; a datum that cannot be read gives its reason instead."""
@@ -106,11 +106,10 @@ class Encoder:
 
     def _sampled(self, indices: list[int], size: int) -> Signal:
         """`POLISHED` points of each of the data, as a batch of `size`; the last datum fills it up."""
-        shared = self.source.shared_coords
         every = [*indices, *[indices[-1]] * (size - len(indices))]
-        seeds = [[self.seed, 5, *([] if shared else [index])] for index in every]
-        drawn = [self.source.sample(index, POLISHED, np.random.default_rng(seed)) for index, seed in zip(every, seeds)]
-        return stack(drawn, shared)
+        rngs = [self.source.generator(self.seed, 5, own=index) for index in every]
+        drawn = [self.source.sample(index, POLISHED, rng) for index, rng in zip(every, rngs)]
+        return stack(drawn, self.source.shared_coords)
 
     def _in_blocks(self, index: int) -> Encoded:
         rate, theta = meta.rate_of(self.network.config.inner), self.network.theta
@@ -122,7 +121,7 @@ class Encoder:
         return self._result([index], phi[None], np.array([mse], np.float32), sums[None])
 
     def _result(self, indices: list[int], phi: np.ndarray, mse: np.ndarray, sums: np.ndarray) -> Encoded:
-        scores = self.scores.figures(sums) if self.scores else np.zeros((len(phi), 0))
+        scores = self.scores.figures(sums)
         unseen = [self._unseen(index, own) if self.source.keeps_unseen else np.nan for index, own in zip(indices, phi)]
         return Encoded(phi, mse, np.array(unseen, np.float32), np.asarray(scores, np.float32))
 
@@ -130,19 +129,14 @@ class Encoder:
         signal = self.source.unseen(index)
         if signal is None or not np.isfinite(phi).all():
             return float("nan")
-
-        def blocks() -> Iterator[Signal]:
-            for start in range(0, len(signal.weights), BLOCK):
-                yield Signal(*(part[start : start + BLOCK] for part in signal))
-
-        return stream.look(self.blocks, self.network.theta, phi, blocks)[0]
+        return stream.look(self.blocks, self.network.theta, phi, partial(pieces, signal, BLOCK))[0]
 
 
 class Tally:
     """Figures of a set of data, from sums that grow batch by batch; only data whose mse is finite count."""
 
     def __init__(self, network: Network, geometry: dict[str, Any]):
-        self.names = network.modality.scores.names if network.modality.scores else ()
+        self.names = network.modality.scores.names
         self.geometry = geometry
         self.count = self.unseen_count = 0
         self.mse = self.unseen = 0.0

@@ -19,3 +19,8 @@ class StoreError(FunctaError):
 
 class TrainingError(FunctaError):
     """Training that cannot go on, even after the guard rolled back and lowered the rate."""
+
+
+def reason_of(error: Exception) -> str:
+    """What an exception of the system or of a library says, in one line."""
+    return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__

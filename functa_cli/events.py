@@ -1,5 +1,6 @@
 """What a running verb tells its caller: every verb is a generator of these, and only the edge shows them."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 
@@ -23,6 +24,12 @@ class Result(NamedTuple):
     """The last event of a verb: what was made, as JSON-able values."""
 
     values: dict[str, Any]
+
+
+def skipped(problems: Iterable[tuple[str, str]]) -> Iterator[Note]:
+    """A warning for each path that could not be used, with the reason."""
+    for path, reason in problems:
+        yield Note(f"skipped {path}: {reason}", warning=True)
 
 
 Event = Note | Progress | Result

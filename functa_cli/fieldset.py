@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ class FieldSource(Source):
         if self.options.area_weights:
             weights *= np.maximum(np.cos(np.deg2rad(self.latitude)), 1e-6)[:, None]
         features = np.where(known, values, 0.0).astype(np.float32)
-        return Signal(self._coords(), features.reshape(-1, 1), weights.reshape(-1))
+        return Signal(self._coords, features.reshape(-1, 1), weights.reshape(-1))
 
     def _gather(self, path: Path) -> tuple[Grid, bool]:
         """List the slices of all files: ids and columns. Returns the first grid, and whether longitudes came twice.
@@ -162,10 +162,9 @@ class FieldSource(Source):
             raise DataError(f"none of the training data can be read: {reason}")
         return float(low), float(high)
 
+    @cached_property
     def _coords(self) -> np.ndarray:
-        if not hasattr(self, "_points"):
-            self._points = sphere(self.latitude, self.longitude)
-        return self._points
+        return sphere(self.latitude, self.longitude)
 
     def _sentence(self, first: Grid, twice: bool) -> str:
         count, held = len(self.ids), len({file for file, _ in self._of})

@@ -16,10 +16,10 @@ from functa_cli.config import Config, to_dict
 from functa_cli.decoder import Tree
 from functa_cli.encoder import Encoder, Tally
 from functa_cli.errors import ConfigError, DataError
-from functa_cli.events import Event, Note, Progress, Result
+from functa_cli.events import Event, Note, Progress, Result, skipped
 from functa_cli.loader import Loader
 from functa_cli.look import Look, mean_error
-from functa_cli.modality import Source
+from functa_cli.modality import Source, by
 from functa_cli.train import begin, from_arrays, to_arrays, train
 from functa_cli.trees import fingerprint
 
@@ -69,8 +69,7 @@ def fit(
         _check_same_network(config, start_from)
     source, path = _open(data, config, start_from)
     yield Note(f"{path}: {source.found}")
-    for problem in source.problems:
-        yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
+    yield from skipped(source.problems)
     if source.shared_coords and len({tuple(shape) for shape in source.shapes.tolist()}) > 1:
         raise DataError(f"{path} holds data of several sizes; give --resolution R to fit them all at one")
     job = _job(config, source, start_from)
@@ -84,12 +83,11 @@ def fit(
     told = len(source.problems)
     base = yield from _trained(job, saved, out, str(path))
     basefile.finish_base(out, base)
-    for problem in [*source.problems[told:], *job.loader.problems]:
-        yield Note(f"skipped {problem.path}: {problem.reason}", warning=True)
+    yield from skipped([*source.problems[told:], *job.loader.problems])
     yield Result(_summary(out, base, config))
-    skipped = len(source.problems) + len(job.loader.problems)
-    if strict and skipped:
-        raise DataError(f"{skipped} files could not be read and were skipped (--strict)")
+    lost = len(source.problems) + len(job.loader.problems)
+    if strict and lost:
+        raise DataError(f"{lost} files could not be read and were skipped (--strict)")
 
 
 def _check_same_network(config: Config, start_from: Base) -> None:
@@ -224,7 +222,7 @@ def _request(config: Config, source: Source, start_from: Base | None) -> dict[st
 
 def _plan(config: Config, latent_shape: tuple[int, ...], trained_on: int, heldout: int) -> str:
     field, outer = config.field, config.outer
-    size = "x".join(map(str, latent_shape))
+    size = by(latent_shape)
     return (
         f"fitting {field.kind} of width {field.width}, depth {field.depth}, {size} modulations, "
         f"on {trained_on} data ({heldout} held out): {outer.steps} steps of {outer.batch}, recipe {outer.recipe}"

@@ -121,6 +121,17 @@ def seeded_share(ids: Sequence[str], share: float, seed: int) -> list[str]:
     return ["test" if name in test else "train" for name in ids]
 
 
+def number_of(name: str) -> int:
+    """A number of 64 bits for an id, to seed what is drawn for it whatever comes before it."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+
+
+def check_regular(path: Path) -> None:
+    """Raise DataError, whose text is the reason alone, where a path is no regular file: a pipe would be waited for."""
+    if not path.is_file():
+        raise DataError("is a link to nothing" if path.is_symlink() and not path.exists() else "is not a regular file")
+
+
 def file_names(ids: Sequence[str], suffix: str) -> list[str]:
     """Names of the files that data are written to: ids with `suffix` for their own, or after it where two collide.
 

@@ -70,7 +70,7 @@ class Loader:
     def _signal(self, number: int, row: int) -> Signal:
         size = len(self.indices)
         epoch, place = divmod(number * self.batch + row, size)
-        rng = np.random.default_rng([self.seed, 2, number, *([] if self.source.shared_coords else [row])])
+        rng = self.source.generator(self.seed, 2, number, own=row)
         for offset in range(size):
             index = int(self._order(epoch)[(place + offset) % size])
             if index in self._unreadable:

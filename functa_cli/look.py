@@ -63,11 +63,10 @@ def mean_error(source: Source, indices: np.ndarray, seed: int) -> float:
 def looked_at(source: Source, indices: np.ndarray, seed: int) -> Iterator[Signal]:
     """The readable ones of the data `indices`; of large ones a random share of the points, always the same."""
     for index in indices:
-        own = [] if source.shared_coords else [int(index)]
         try:
             if source.points(int(index)) <= POINTS:
                 yield source.whole(int(index))
             else:
-                yield source.sample(int(index), POINTS, np.random.default_rng([seed, 4, *own]))
+                yield source.sample(int(index), POINTS, source.generator(seed, 4, own=int(index)))
         except DataError:
             continue

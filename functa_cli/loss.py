@@ -30,10 +30,18 @@ def first_plan(b: int, n: int, c: int, layers: Any) -> Plan:
 
 def _tile_error(decoder: Decoder, theta: Tree, modulation: Any, tile: Tiles) -> jax.Array:
     """Weighted squared error [g] of one tile: coords [p, k] or [g, p, k], features [g, p, c], weights [g, p]."""
+    return _squared(_tile_values(decoder, theta, modulation, tile), tile)
+
+
+def _tile_values(decoder: Decoder, theta: Tree, modulation: Any, tile: Tiles) -> jax.Array:
+    """What the decoder shows [g, p, c] at the points of one tile."""
     # Every signal gets its own copy of shared coordinates: else the gradient of the first layer would sum over signals
     # before it multiplies, and that reduction is slower than the product.
     coords = jnp.broadcast_to(tile.coords, (*tile.weights.shape, tile.coords.shape[-1]))
-    values = jax.vmap(partial(decoder.observe, theta))(modulation, coords)
+    return jax.vmap(partial(decoder.observe, theta))(modulation, coords)
+
+
+def _squared(values: jax.Array, tile: Tiles) -> jax.Array:
     residual = values - tile.features
     return jnp.einsum("gpc,gpc->g", residual, tile.weights[..., None] * residual)
 
@@ -83,11 +91,8 @@ def measure(decoder: Decoder, theta: Tree, modulation: Any, tiles: Tiles, sums: 
     """
 
     def one(tile: Tiles, modulation: Any) -> tuple[tuple[jax.Array, list], tuple]:
-        coords = jnp.broadcast_to(tile.coords, (*tile.weights.shape, tile.coords.shape[-1]))
-        values = jax.vmap(partial(decoder.observe, theta))(modulation, coords)
-        residual = values - tile.features
-        squared = jnp.einsum("gpc,gpc->g", residual, tile.weights[..., None] * residual)
-        return (squared, sums(values, tile.features, (tile.weights > 0).astype(values.dtype))), ()
+        values = _tile_values(decoder, theta, modulation, tile)
+        return (_squared(values, tile), sums(values, tile.features, (tile.weights > 0).astype(values.dtype))), ()
 
     return over_tiles(one, tiles, modulation)[0]
 

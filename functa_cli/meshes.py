@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from functa_cli.errors import DataError
+from functa_cli.folder import check_regular
 
 SUFFIXES = (".off", ".obj", ".ply", ".stl", ".glb")
 SHARE = 0.9  # of the grid's side that the longest side of a mesh takes
@@ -26,9 +27,7 @@ def missing() -> str | None:
 
 def check(path: Path) -> None:
     """Raise DataError where `path` is no file with something in it; the text is the reason alone."""
-    if not path.is_file():
-        dangling = path.is_symlink() and not path.exists()
-        raise DataError("is a link to nothing" if dangling else "is not a regular file")
+    check_regular(path)
     if path.stat().st_size == 0:
         raise DataError("is empty (0 bytes)")
 

@@ -12,10 +12,15 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from functa_cli.kept import Kept
-from functa_cli.signal import Signal
+from functa_cli.signal import Signal, pieces
 
 Shape = tuple[int, ...]
 Geometry = dict[str, Any]  # JSON
+
+
+def by(shape: Sequence[int]) -> str:
+    """A shape as text, such as "64x64x64"."""
+    return "x".join(str(int(size)) for size in shape)
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,6 @@ class Source:
     found: str  # one sentence: what was found
     problems: list[Problem]  # files left out while listing; more may come while data are read
     shared_coords = True  # data of one shape have the same coordinates, and `sample` draws the same points of them
-
     keeps_unseen = False  # `unseen` has points for some data
 
     def __len__(self) -> int:
@@ -97,10 +101,14 @@ class Source:
         own = slice(1 if self.shared_coords else 0, None)  # shared coordinates are held once
         return kept.get(index, lambda: self[index], lambda signal: sum(part.nbytes for part in signal[own]))
 
+    def generator(self, *seed: int, own: int) -> np.random.Generator:
+        """Random numbers for `sample`, from `seed`, and from `own` where data need not draw the same points."""
+        return np.random.default_rng([*seed, *([] if self.shared_coords else [own])])
+
     def sample(self, index: int, points: int, rng: np.random.Generator) -> Signal:
         """`points` random points for a step of fit, with weights that keep the loss what it is over all points.
 
-        With `shared_coords` the choice may depend on `rng` and the shape alone: the data of a batch get equal `rng`s.
+        With `shared_coords` the choice may depend on `rng` and the shape alone: see `generator`.
         """
         signal = self.whole(index)
         chosen = np.sort(rng.choice(len(signal.coords), min(points, len(signal.coords)), replace=False))
@@ -108,9 +116,7 @@ class Source:
 
     def blocks(self, index: int, points: int) -> Iterator[Signal]:
         """The points of `self[index]` in order, at most `points` at a time: for data too large to be held at once."""
-        signal = self[index]
-        for start in range(0, len(signal.coords), points):
-            yield Signal(*(part[start : start + points] for part in signal))
+        yield from pieces(self[index], points)
 
     def unseen(self, index: int) -> Signal | None:
         """Points of a datum that are kept from the inner loop and only scored, such as views of a scene."""
@@ -166,8 +172,11 @@ class Scores(NamedTuple):
     """
 
     names: tuple[str, ...]  # ("accuracy", "iou")
-    sums: Callable[[Any, Any, Any], list[Any]]  # values [..., n, c], features, weights [..., n] -> arrays [...]
+    sums: Callable[[Any, Any, Any], list[Any]] | None  # values [..., n, c], features, weights [..., n] -> arrays [...]
     figures: Callable[[np.ndarray], np.ndarray]  # sums [datum, sums] -> [datum, names]
+
+
+NO_SCORES = Scores((), None, lambda sums: np.zeros((len(sums), 0)))
 
 
 class Modality(NamedTuple):
@@ -191,5 +200,5 @@ class Modality(NamedTuple):
     unit: str = "datum"  # what one datum is called where progress is counted
     decode_options: type[DecodeOptions] = DecodeOptions
     collectors: Mapping[str, Callable[[Path, Chosen], Collector]] = {}  # suffix without dot -> one file for all data
-    scores: Scores | None = None
+    scores: Scores = NO_SCORES
     paper: Mapping[str, Any] = {}  # settings that the paper has for this modality (A.3, A.6), for recipe paper

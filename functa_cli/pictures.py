@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 
-from functa_cli.errors import ConfigError, DataError
+from functa_cli.errors import ConfigError, DataError, reason_of
+from functa_cli.folder import check_regular
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)  # pixels; Pillow's own limit against decompression bombs
@@ -101,15 +102,13 @@ def _decoding(path: Path | bytes) -> Generator[None, None, None]:
     except PermissionError:
         raise DataError("may not be read (permission denied)") from None
     except Exception as error:
-        what = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"cannot be decoded: {what}") from None
+        raise DataError(f"cannot be decoded: {reason_of(error)}") from None
 
 
 def _opened(path: Path | bytes) -> Image.Image:
     if isinstance(path, bytes):
         return Image.open(io.BytesIO(path))
-    if not path.is_file():
-        raise DataError("is a link to nothing" if path.is_symlink() and not path.exists() else "is not a regular file")
+    check_regular(path)
     return Image.open(path)
 
 

@@ -4,8 +4,8 @@ import threading
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from functa_cli.errors import DataError
-from functa_cli.folder import listing, safe_id
+from functa_cli.errors import DataError, reason_of
+from functa_cli.folder import check_regular, listing, safe_id
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 LARGEST = 1 << 28  # bytes of one file
@@ -60,8 +60,7 @@ class Files:
         except PermissionError:
             raise DataError("may not be read (permission denied)") from None
         except Exception as error:  # zipfile passes on what its decoders raise
-            what = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-            raise DataError(f"cannot be read: {what}") from None
+            raise DataError(f"cannot be read: {reason_of(error)}") from None
 
     def _add(self, path: Path, front: str, shown: str) -> None:
         """Take in what a zip holds, under names that begin with `front`. Raises DataError with the reason alone."""
@@ -91,8 +90,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
 
 
 def _bounded(path: Path, most: int) -> bytes:
-    if not path.is_file():  # a pipe would be waited for
-        raise DataError("is a link to nothing" if path.is_symlink() else "is not a regular file")
+    check_regular(path)
     size = path.stat().st_size
     if size > most:
         raise DataError(f"has {size:,} bytes; expected at most {most:,}")

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from functa_cli import meshes, voxelfiles
-from functa_cli.arrayfiles import OPENERS, by
+from functa_cli.arrayfiles import OPENERS
 from functa_cli.errors import DataError
 from functa_cli.folder import listing, safe_id
-from functa_cli.modality import Problem
+from functa_cli.modality import Problem, by
 from functa_cli.voxelfiles import Held
 
 SUFFIXES = (*OPENERS, *meshes.SUFFIXES)

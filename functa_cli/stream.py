@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from functa_cli import inner
 from functa_cli.decoder import Decoder, Tree
 from functa_cli.inner import Sums
-from functa_cli.loss import error_and_gradient, measure
+from functa_cli.loss import error_and_gradient
 from functa_cli.signal import Signal
 from functa_cli.tiles import cut, plan
 
@@ -25,27 +26,20 @@ class Programs(NamedTuple):
     """Compiled for blocks of one size; each is given theta, phi [1, *latent_shape] and a batch of one signal."""
 
     step: Callable  # -> error, gradient with respect to phi
-    look: Callable  # -> error, sums
+    look: Callable  # -> error [1], sums [1, s]
     points: int  # of a block; smaller ones are padded
 
 
 def programs(decoder: Decoder, points: int, sums: Sums | None = None) -> Programs:
     """Programs for blocks of `points` points; `sums` as for `loss.measure`."""
 
-    def tiles(block: Signal):
-        return cut(block, plan(1, points, decoder.width))
-
     def step(theta: Tree, phi: jax.Array, block: Signal) -> tuple[jax.Array, jax.Array]:
         modulation, to_phi = jax.vjp(jax.vmap(partial(decoder.modulate, theta)), phi)
-        mse, gradient = error_and_gradient(decoder, theta, modulation, tiles(block))
+        tiles = cut(block, plan(1, points, decoder.width))
+        mse, gradient = error_and_gradient(decoder, theta, modulation, tiles)
         return mse[0], to_phi(gradient)[0]
 
-    def look(theta: Tree, phi: jax.Array, block: Signal) -> tuple[jax.Array, jax.Array]:
-        modulation = jax.vmap(partial(decoder.modulate, theta))(phi)
-        mse, added = measure(decoder, theta, modulation, tiles(block), sums or (lambda *_: []))
-        return mse[0], jnp.stack(added, 1)[0] if added else jnp.zeros(0)
-
-    return Programs(jax.jit(step), jax.jit(look), points)
+    return Programs(jax.jit(step), jax.jit(partial(inner.look, decoder, sums=sums)), points)
 
 
 def fit(ready: Programs, theta: Tree, blocks: Blocks, *, steps: int, rate: float | None) -> np.ndarray:
@@ -65,8 +59,8 @@ def look(ready: Programs, theta: Tree, phi: np.ndarray, blocks: Blocks) -> tuple
     squared, total, sums = 0.0, 0.0, None
     for block, weight in _padded(blocks, ready.points):
         mse, added = ready.look(theta, jnp.asarray(phi)[None], block)
-        squared, total = squared + weight * float(mse), total + weight
-        sums = np.asarray(added, np.float64) + (0.0 if sums is None else sums)
+        squared, total = squared + weight * float(mse[0]), total + weight
+        sums = np.asarray(added[0], np.float64) + (0.0 if sums is None else sums)
     return squared / max(total, 1e-30), np.zeros(0) if sums is None else sums
 
 

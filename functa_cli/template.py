@@ -30,10 +30,9 @@ def begin(
 ) -> Functaset:
     """The functaset of this request: continued if it is there, made (template first) if not.
 
-    `figures`: names of float32 arrays [datum] that are written beside the errors.
-
-    `encode`: JSON, how the data are encoded; all of it but "source" decides what comes out. `shard`: data a shard,
-    rounded up to whole chunks, and down to what the data need.
+    `figures`: names of float32 arrays [datum] that are written beside the errors. `encode`: JSON, how the data are
+    encoded; all of it but "source" decides what comes out. `shard`: data a shard, rounded up to whole chunks, and down
+    to what the data need.
 
     Raises:
         StoreError: `path` holds something else, unless it is a store of ours and `overwrite` is set.
@@ -81,8 +80,8 @@ def begin(
 
 
 def _continued(path: str, found: dict[str, Any], header: dict[str, Any], known: Known) -> Functaset:
-    names = {"kind": "kind", "fingerprint": "base network", "encode": "setting", "classes": "classes"}
-    names["geometry"] = "geometry"
+    names = {"kind": "kind", "fingerprint": "base network", "encode": "setting"}
+    names |= {name: name for name in ("classes", "geometry")}
     for key, name in names.items():
         have, want = found.get(key), header[key]
         if key == "encode":  # the same data may be reached by another path

@@ -1,8 +1,7 @@
 """The source of scenes: which views and rays of each are learnt from, encoded, and kept back to be scored."""
 
-import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -12,10 +11,10 @@ import numpy as np
 
 from functa_cli.cameras import radius_of, up_of
 from functa_cli.errors import ConfigError, DataError
-from functa_cli.folder import labels, splits
-from functa_cli.modality import DataOptions, Shape, Source
+from functa_cli.folder import labels, number_of, splits
+from functa_cli.modality import DataOptions, Shape, Source, by
 from functa_cli.pictures import parse_colour, parse_size
-from functa_cli.signal import Signal
+from functa_cli.signal import Signal, joined, pieces
 from functa_cli.views import View, Views, spread
 
 UNSEEN = 8  # views that are scored, at most
@@ -79,22 +78,21 @@ class ViewSource(Source):
 
     def __getitem__(self, index: int) -> Signal:
         """The rays that a scene is encoded from: coords [n, 6] (origin, direction), colours [n, 3] in [0, 1]."""
-        return _joined(self._pieces(index))
+        return joined(self._pieces(index))
 
     def blocks(self, index: int, points: int) -> Iterator[Signal]:
         """The same rays, read view by view."""
         waiting: list[Signal] = []
         held = 0
         for piece in self._pieces(index):
-            for start in range(0, len(piece.weights), points):
-                part = Signal(*(column[start : start + points] for column in piece))
+            for part in pieces(piece, points):
                 if held + len(part.weights) > points:
-                    yield _joined(waiting)
+                    yield joined(waiting)
                     waiting, held = [], 0
                 waiting.append(part)
                 held += len(part.weights)
         if waiting:
-            yield _joined(waiting)
+            yield joined(waiting)
 
     def sample(self, index: int, points: int, rng: np.random.Generator) -> Signal:
         """`points` rays of `views` views; of a training scene any, of others only those that the inner loop may see."""
@@ -104,7 +102,7 @@ class ViewSource(Source):
         chosen = list(islice(self.views.readable(index, order, keep=True), count))
         sizes = [points // len(chosen) + (place < points % len(chosen)) for place in range(len(chosen))]
         drawn = zip(chosen, [rng.integers(0, self._pixels(index), size) for size in sizes])
-        return _joined(self.views.signal(index, view, pixels) for view, pixels in drawn)
+        return joined(self.views.signal(index, view, pixels) for view, pixels in drawn)
 
     def unseen(self, index: int) -> Signal | None:
         """Rays of at most 8 of the views that are held out, evenly spread: all, or of large pictures spread ones."""
@@ -115,7 +113,7 @@ class ViewSource(Source):
                 parts.append(self.views.signal(index, view, pixels))
         except DataError:
             return None
-        return _joined(parts)
+        return joined(parts)
 
     def preview(self, index: int) -> tuple[Signal, Shape]:
         """One view that is held out, or else any."""
@@ -148,8 +146,7 @@ class ViewSource(Source):
         Where there is none, weights of 0 keep the number of rays what `points` says.
         """
         wanted, count, n = self._encoded(index), self._rays(index), self._pixels(index)
-        digest = int.from_bytes(hashlib.sha256(self.ids[index].encode()).digest()[:8], "big")
-        rng = np.random.default_rng([self.seed, digest])
+        rng = np.random.default_rng([self.seed, number_of(self.ids[index])])
         spare = np.setdiff1d(self._seen(index), wanted)
         views = self.views.readable(index, [*wanted.tolist(), *spare.tolist()])
         for _ in wanted:
@@ -163,7 +160,7 @@ class ViewSource(Source):
     def _sentence(self) -> str:
         counts, sizes = self.shapes[:, 0], sorted({tuple(shape) for shape in self.shapes[:, 1:].tolist()})
         views = f"{counts[0]} views" if len(set(counts.tolist())) == 1 else f"{counts.min()} to {counts.max()} views"
-        size = "x".join(map(str, sizes[0])) if len(sizes) == 1 else f"of {len(sizes)} sizes"
+        size = by(sizes[0]) if len(sizes) == 1 else f"of {len(sizes)} sizes"
         classes = f" in {len(self.classes)} classes" if len(self.classes) > 1 else ""
         away = f"cameras {self.geometry['radius']:.3g} from the origin"
         s = "s" * (len(self.ids) != 1)
@@ -198,7 +195,3 @@ def _check(options: Options) -> None:
     if min(options.encode_views, options.encode_rays) < 0:
         found = f"{options.encode_views} and {options.encode_rays}"
         raise ConfigError(f"data.encode_views and data.encode_rays are 0, which takes all, or more; found {found}")
-
-
-def _joined(parts: Iterable[Signal]) -> Signal:
-    return Signal(*(np.concatenate(column) for column in zip(*parts)))

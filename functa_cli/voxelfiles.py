@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from functa_cli.arrayfiles import LARGEST, Array, by, opened
+from functa_cli.arrayfiles import LARGEST, Array, opened
 from functa_cli.errors import DataError
+from functa_cli.modality import by
 
 USUAL = ("voxels", "instance")  # names of the array that is meant where a file holds several; instance: 3DShapeNets
 LONGEST = 512  # cells along an axis

@@ -1,6 +1,5 @@
 """A folder of voxel grids and meshes as a source: 0 and 1 at the cell centres of the unit cube, in axes (x, y, z)."""
 
-import hashlib
 import re
 import threading
 from collections.abc import Iterator
@@ -11,12 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from functa_cli import meshes, voxelfiles
-from functa_cli.arrayfiles import by
 from functa_cli.coords import grid
 from functa_cli.errors import ConfigError, DataError
-from functa_cli.folder import labels, safe_id, splits
+from functa_cli.folder import labels, number_of, safe_id, splits
 from functa_cli.kept import Kept
-from functa_cli.modality import DataOptions, Geometry, Shape, Source
+from functa_cli.modality import DataOptions, Geometry, Shape, Source, by
 from functa_cli.occupancy import Bits, Stretch, bits, cubic, near_surface, reduced, stretch
 from functa_cli.shapes import changed, counted, shapes_in
 from functa_cli.signal import Signal
@@ -216,8 +214,7 @@ def _scales(seed: int, name: str, copy: int) -> np.ndarray:
     """Scales [3] of the axes of a copy; the first copy is the shape itself."""
     if copy == 0:
         return np.ones(3)
-    digest = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-    return np.random.default_rng([seed, digest, int(copy)]).uniform(LEAST, MOST, 3)
+    return np.random.default_rng([seed, number_of(name), int(copy)]).uniform(LEAST, MOST, 3)
 
 
 def _at(packed: Bits, stretched: Stretch | None, cells: np.ndarray) -> np.ndarray:

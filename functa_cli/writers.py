@@ -96,8 +96,8 @@ class CollectorWriter:
         self.out, self.partial = Path(out), Path(f"{out}.partial")
         if self.out.exists():
             ours = (self.out / "zarr.json").exists() and existing(out)
-            if ours and ours.get("kind") != "decoded":
-                raise StoreError(f"{out!r} is a {ours.get('kind')} of functa, and decoding never replaces one")
+            if ours:
+                _check_decoded(out, ours)
             if not overwrite:
                 raise StoreError(f"{out!r} exists; {AGAIN}")
             if self.out.is_dir() and not ours:
@@ -131,6 +131,11 @@ class CollectorWriter:
         os.replace(self.partial, self.out)
 
 
+def _check_decoded(out: str, found: Mapping[str, Any]) -> None:
+    if found.get("kind") != "decoded":
+        raise StoreError(f"{out!r} is a {found.get('kind')} of functa, and decoding never replaces one")
+
+
 def _remove(path: Path) -> None:
     """Remove a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
@@ -160,8 +165,8 @@ class ArrayWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             return
         found = existing(out)
-        if found is not None and found.get("kind") != "decoded":
-            raise StoreError(f"{out!r} is a {found.get('kind')} of functa, and decoding never replaces one")
+        if found is not None:
+            _check_decoded(out, found)
         if found is not None and not found.get("unfinished") and not overwrite:
             raise StoreError(f"{out!r} exists; {AGAIN}")
 

@@ -8,7 +8,7 @@ import pytest
 import xarray
 from PIL import Image
 
-from functa_cli import basenet
+from functa_cli import basenet, evaluate
 from functa_cli import decode as verb
 from functa_cli.basefile import read_base
 from functa_cli.coords import grid
@@ -65,9 +65,9 @@ def test_any_resolution_from_the_store_alone(tmp_path, store):
 def test_more_points_than_a_block_decode_to_the_same(store, monkeypatch):
     opened = Functaset.open(store)
     network = basenet.restore(opened.base)
-    monkeypatch.setattr(verb, "BLOCK", 2)
-    monkeypatch.setattr(verb, "plan", lambda b, n, width: verb.plan.__class__ and type("P", (), {"points": 100}))
-    ((_, features),) = verb.decoded(network, opened, {1: Target((30, 21), opened.geometry)})
+    monkeypatch.setattr(evaluate, "BLOCK", 2)
+    monkeypatch.setattr(evaluate, "plan", lambda b, n, width: type("P", (), {"points": 100}))
+    ((_, features),) = evaluate.decoded(network, opened, {1: Target((30, 21), opened.geometry)})
     whole = np.asarray(network.decoder(network.theta, opened.modulations[1], grid((30, 21))))
     np.testing.assert_allclose(features, whole, atol=1e-5)
 
@@ -251,14 +251,14 @@ def test_mixed_sizes_compile_few_programs(tmp_path, base, monkeypatch):
     run(encode(str(tmp_path / "data"), str(tmp_path / "set.zarr"), base=base, steps=0))
     opened = Functaset.open(str(tmp_path / "set.zarr"))
     targets = {row: Target(tuple(shape), opened.geometry) for row, shape in enumerate(opened.shapes.tolist())}
-    seen, real = set(), verb.decode_points
+    seen, real = set(), evaluate.decode_points
 
     def counted(decoder, theta, phi, coords):
         seen.add(coords.shape)  # runs once for every program, when it is traced
         return real(decoder, theta, phi, coords)
 
-    monkeypatch.setattr(verb, "decode_points", counted)
-    features = dict(verb.decoded(basenet.restore(opened.base), opened, targets))
+    monkeypatch.setattr(evaluate, "decode_points", counted)
+    features = dict(evaluate.decoded(basenet.restore(opened.base), opened, targets))
     assert [len(features[row]) for row in targets] == [int(np.prod(one.shape)) for one in targets.values()]
     assert 1 <= len(seen) <= 6
 

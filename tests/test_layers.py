@@ -15,7 +15,7 @@ ROWS = [
     "gridfiles times units slices rectilinear climate fieldset regrid netcdf maps",
     "sine linear render decoder fields tiles buckets loss inner polish stream metrics",
     "meta guard train",
-    "basenet encoder look fit encode decode",
+    "basenet encoder evaluate pairs look fit encode decode",
     "cli",
 ]
 NEVER = [

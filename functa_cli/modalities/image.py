@@ -22,6 +22,7 @@ from functa_cli.modality import (
     Shape,
     Source,
     Target,
+    by,
 )
 from functa_cli.pictures import SUFFIXES, parse_colour, parse_size, read, read_header
 from functa_cli.sheets import contact_sheet
@@ -87,7 +88,7 @@ class ImageSource(Source):
             raise DataError(f"{self.ids[index]} cannot be read: {error.strerror or error}") from None
         shape = values.shape[:2]
         if shape != tuple(self.shapes[index]):
-            raise DataError(f"{self.ids[index]} is {_by(shape)}, its header said {_by(self.shapes[index])}")
+            raise DataError(f"{self.ids[index]} is {by(shape)}, its header said {by(self.shapes[index])}")
         return Signal(_grid(shape), values.reshape(-1, self.channels), np.ones(shape[0] * shape[1], np.float32))
 
 
@@ -168,13 +169,9 @@ MODALITY = Modality(
 _grid = lru_cache(maxsize=2)(grid)  # data of one shape come one after the other, and grids can be large
 
 
-def _by(shape: Any) -> str:
-    return "x".join(str(int(size)) for size in shape)
-
-
 def _sentence(source: ImageSource, native: list[tuple[int, int]], gray: int) -> str:
     sizes = sorted(set(native), key=lambda shape: shape[0] * shape[1])
-    size = _by(sizes[0]) if len(sizes) == 1 else f"of {len(sizes)} sizes ({_by(sizes[0])} to {_by(sizes[-1])})"
+    size = by(sizes[0]) if len(sizes) == 1 else f"of {len(sizes)} sizes ({by(sizes[0])} to {by(sizes[-1])})"
     colour = "RGB" if source.channels == 3 else "gray"
     if source.channels == 3 and gray:
         colour += f" ({gray} gray ones repeated)"
@@ -186,7 +183,7 @@ def _sentence(source: ImageSource, native: list[tuple[int, int]], gray: int) -> 
     if source.size and sizes != [source.size]:
         rows, columns = source.size
         crop = "centre-cropped and " if any(high * columns != wide * rows for high, wide in sizes) else ""
-        resized = f"; each {crop}resized to {_by(source.size)} (Lanczos)"
+        resized = f"; each {crop}resized to {by(source.size)} (Lanczos)"
         small = sum(high < rows or wide < columns for high, wide in native)
         if small:
             resized += f", {small} of them enlarged"

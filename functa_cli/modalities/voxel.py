@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from functa_cli import binvox, meshes, voxelfiles
-from functa_cli.arrayfiles import by
 from functa_cli.coords import grid
 from functa_cli.errors import DataError
 from functa_cli.folder import listing
-from functa_cli.modality import DecodeOptions, Form, Geometry, Match, Modality, Scores, Shape, Target
+from functa_cli.modality import DecodeOptions, Form, Geometry, Match, Modality, Scores, Shape, Target, by
 from functa_cli.shading import shaded
 from functa_cli.shapes import SUFFIXES
 from functa_cli.sheets import contact_sheet

@@ -32,7 +32,7 @@ def scored(network, geometry, values: np.ndarray, truth: np.ndarray, weights: np
     error = (weights[..., None] * (values - truth) ** 2).sum((1, 2)) / (weights.sum(1) * truth.shape[-1])
     scores = network.modality.scores
     found = np.zeros((len(error), 0))
-    if scores:
+    if scores.sums:
         found = scores.figures(np.stack(scores.sums(values, truth, (weights > 0).astype(np.float32)), 1))
     nothing = np.full(len(error), np.nan)
     return Tally(network, geometry).add(Encoded(np.zeros((len(error), 0)), error, nothing, found)).figures()

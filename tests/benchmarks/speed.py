@@ -19,7 +19,7 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
 from functa_cli.config import InnerConfig  # noqa: E402
-from functa_cli.decode import decode_points, runner  # noqa: E402
+from functa_cli.evaluate import decode_points, runner  # noqa: E402
 from functa_cli.inner import fit_modulations, outer_loss  # noqa: E402
 from functa_cli.tiles import plan  # noqa: E402
 from tests.benchmarks.measure import forward_flops, multiply_add, scratch, seconds, table  # noqa: E402
