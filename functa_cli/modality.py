@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from functa_cli.errors import DataError
 from functa_cli.kept import Kept
 from functa_cli.signal import Signal, pieces
 
@@ -83,6 +84,7 @@ class Source:
     problems: list[Problem]  # files left out while listing; more may come while data are read
     shared_coords = True  # data of one shape have the same coordinates, and `sample` draws the same points of them
     keeps_unseen = False  # `unseen` has points for some data
+    gaps = False  # set to True: NaN in files has weight 0 also where it is else an error, for the modalities that can
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -122,6 +124,31 @@ class Source:
         """Points of a datum that are kept from the inner loop and only scored, such as views of a scene."""
         del index
         return None
+
+    def cells(self, index: int, chosen: np.ndarray | None = None) -> Signal:
+        """Points of the whole grid `shapes[index]`, the last axis fastest, or those that are `chosen` by number [m].
+
+        The grid may have more points than the inner loop sees: all pixels of all views of a scene. What cannot be read
+        has weight 0. Raises DataError where nothing can.
+        """
+        signal = self[index]
+        return signal if chosen is None else Signal(*(part[chosen] for part in signal))
+
+    def hidden(self, index: int, mask: np.ndarray) -> np.ndarray:
+        """A mask of a datum, True = hidden, on the grid that it is read at; `mask`: bool as a file has it.
+
+        Raises:
+            DataError: it is of another shape; the text is the reason alone.
+        """
+        own = tuple(self.shapes[index].tolist())
+        if mask.shape != own:
+            raise DataError(f"is {by(mask.shape)}, {self.ids[index]} is {by(own)}; give a mask of that size")
+        return mask
+
+    def pictures(self, index: int) -> Sequence[str]:
+        """Names of the pictures that a datum consists of along its first axis, where masks may be given for each."""
+        del index
+        return ()
 
     def preview(self, index: int) -> tuple[Signal, Shape]:
         """Points of a datum that fill a grid, and its shape, to be shown beside what is decoded at them."""
@@ -197,8 +224,13 @@ class Modality(NamedTuple):
     assemble: Callable[[Geometry, np.ndarray, Shape], np.ndarray]  # features [n, c] -> array as users know it
     forms: Mapping[str, Form]  # by the name that --as gives; the first is the default
     sheet: Callable[..., None]  # sheet(path, [(original or None, reconstruction), ...], geometry), assembled arrays
+    axes: tuple[str, ...] = ()  # names of the axes of `Source.shapes`, for rules and messages
     unit: str = "datum"  # what one datum is called where progress is counted
     decode_options: type[DecodeOptions] = DecodeOptions
     collectors: Mapping[str, Callable[[Path, Chosen], Collector]] = {}  # suffix without dot -> one file for all data
     scores: Scores = NO_SCORES
     paper: Mapping[str, Any] = {}  # settings that the paper has for this modality (A.3, A.6), for recipe paper
+    cloud: Callable[[np.ndarray, int, np.random.Generator], np.ndarray | None] | None = None  # see coverage: assembled
+    # array, number of points -> points [number, 3] in [0, 1] on its surface, or None where it has no surface
+    picture: Callable[[np.ndarray], np.ndarray] | None = None  # assembled array -> pictures float32 [k, rows, columns,
+    # 1 or 3] in [0, 1], for distances between sets of pictures

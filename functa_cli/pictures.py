@@ -19,6 +19,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)  # pixels; Pillow's own limit against decompression bombs
 GRAY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
 ORIENTATION = 0x0112  # EXIF tag
+TOUCHED = 0.05  # share of a pixel that hidden ones make up, above which it is hidden
 ROTATED = (5, 6, 7, 8)  # orientations that swap rows and columns
 
 # What Pillow warns of is refused below or does not matter; a filter for a while would not be safe in a thread.
@@ -68,6 +69,11 @@ def read(path: Path | bytes, channels: int, background: str, size: tuple[int, in
     if channels == 3:
         return np.repeat(values, 3, axis=2)
     return values @ np.array([[0.299], [0.587], [0.114]], np.float32)
+
+
+def masked(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask bool [rows, columns] of a picture as `read` crops and resizes that: what hidden ones touch is hidden."""
+    return _resampled(mask.astype(np.float32)[..., None], size)[..., 0] > TOUCHED
 
 
 def parse_colour(text: str) -> tuple[int, int, int]:

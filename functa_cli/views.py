@@ -87,6 +87,10 @@ class Views:
         coords = rays(self.scenes[index].poses[place], camera.focal, camera.centre, row, column)
         return Signal(coords, colours[pixels] / np.float32(255.0), np.ones(len(pixels), np.float32))
 
+    def native(self, index: int) -> Size:
+        """Size of the pictures of a scene as they are stored."""
+        return self._native[index]
+
     def _why_none(self) -> str:
         """The last problem, which is that of a scene, and the first, which may have led to it."""
         if not self.problems:

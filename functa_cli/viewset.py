@@ -13,7 +13,7 @@ from functa_cli.cameras import radius_of, up_of
 from functa_cli.errors import ConfigError, DataError
 from functa_cli.folder import labels, number_of, splits
 from functa_cli.modality import DataOptions, Shape, Source, by
-from functa_cli.pictures import parse_colour, parse_size
+from functa_cli.pictures import masked, parse_colour, parse_size
 from functa_cli.signal import Signal, joined, pieces
 from functa_cli.views import View, Views, spread
 
@@ -114,6 +114,33 @@ class ViewSource(Source):
         except DataError:
             return None
         return joined(parts)
+
+    def cells(self, index: int, chosen: np.ndarray | None = None) -> Signal:
+        """Pixels of all views, held out or not, by (view, row, column)."""
+        n = self._pixels(index)
+        chosen = np.arange(int(np.prod(self.shapes[index]))) if chosen is None else np.asarray(chosen)
+        whole = Signal(*(np.zeros((len(chosen), *tail), np.float32) for tail in ((6,), (3,), ())))
+        numbers = chosen // n
+        for view in self.views.readable(index, np.unique(numbers).tolist()):
+            mine = numbers == view[0]
+            for part, values in zip(whole, self.views.signal(index, view, chosen[mine] % n)):
+                part[mine] = values
+        return whole
+
+    def hidden(self, index: int, mask: np.ndarray) -> np.ndarray:
+        """A mask of all pixels of a scene, or of those of a view, which hides them in every view.
+
+        Of pictures as they are stored it is resized as they are.
+        """
+        count, *size = self.shapes[index].tolist()
+        if mask.shape[-2:] == self.views.native(index) != tuple(size):
+            frames = mask.reshape(-1, *mask.shape[-2:])
+            mask = np.stack([masked(frame, tuple(size)) for frame in frames]).reshape(*mask.shape[:-2], *size)
+        return super().hidden(index, np.broadcast_to(mask, (count, *size)) if mask.shape == tuple(size) else mask)
+
+    def pictures(self, index: int) -> Sequence[str]:
+        """Names of the pictures of a scene, of one view each."""
+        return self.views.scenes[index].pictures
 
     def preview(self, index: int) -> tuple[Signal, Shape]:
         """One view that is held out, or else any."""

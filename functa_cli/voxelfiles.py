@@ -5,6 +5,7 @@ An array is one grid [x, y, z], or a stack [datum, x, y, z]; an axis of one chan
 """
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from functa_cli.arrayfiles import LARGEST, Array, opened
-from functa_cli.errors import DataError
-from functa_cli.modality import by
+from functa_cli.errors import ConfigError, DataError
+from functa_cli.modality import Shape, by
 
 USUAL = ("voxels", "instance")  # names of the array that is meant where a file holds several; instance: 3DShapeNets
 LONGEST = 512  # cells along an axis
@@ -42,8 +43,10 @@ def look(path: Path, variable: str = "") -> Held:
         return Held(shape, count, array.packed and count is not None, *place)
 
 
-def grids(path: Path, variable: str = "", first: int = 0) -> Iterator[np.ndarray]:
+def grids(path: Path, variable: str = "", first: int = 0, *, gaps: bool = False) -> Iterator[np.ndarray]:
     """Grids bool [x, y, z] of `path` in their order, from number `first` on; the file is open until the last.
+
+    `gaps`: NaN is an empty cell, which `missing` tells from others.
 
     Raises:
         DataError: as for `look`, or damage, or values that are not occupancies; the text is the reason alone.
@@ -52,7 +55,23 @@ def grids(path: Path, variable: str = "", first: int = 0) -> Iterator[np.ndarray
         array = _chosen(arrays, variable)
         count, shape = _layout(array)
         for place in [None] if count is None else range(first, count):
-            yield occupied(array.read(place)).reshape(shape)
+            values = array.read(place)
+            if gaps and values.dtype.kind == "f":
+                values = np.where(np.isnan(values), 0, values)
+            yield occupied(values).reshape(shape)
+
+
+def missing(path: Path, variable: str = "", place: int | None = None) -> np.ndarray | None:
+    """Cells bool [x, y, z] of a grid of `path` that are NaN; None where none is. `place`: of the grid in a stack.
+
+    Raises:
+        DataError: as for `look`, or damage; the text is the reason alone.
+    """
+    with opened(path) as arrays:
+        array = _chosen(arrays, variable)
+        _, shape = _layout(array)
+        found = np.isnan(array.read(place)) if array.dtype.kind == "f" else np.zeros(shape, bool)
+    return found.reshape(shape) if found.any() else None
 
 
 def occupied(values: np.ndarray) -> np.ndarray:
@@ -72,6 +91,15 @@ def occupied(values: np.ndarray) -> np.ndarray:
     if low < 0 or high not in (0, 1, 255) or not two:
         raise DataError(f"holds integers from {low} to {high}; expected 0 and 1, or 0 and 255")
     return values != 0
+
+
+def parse_sizes(text: str) -> Shape:
+    """`"64"` as (64, 64, 64) and `"32x64x32"` as it says: cells along x, y, z. Raises ConfigError for anything else."""
+    match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5})x(\d{1,5}))?", text.strip())
+    sizes = tuple(int(size or match[1]) for size in match.groups()) if match else (0,)
+    if min(sizes) < 1 or max(sizes) > LONGEST:
+        raise ConfigError(f"a resolution is R or XxYxZ, such as 64 or 64x32x64, at most {LONGEST}; found {text!r}")
+    return sizes
 
 
 def _layout(array: Array) -> tuple[int | None, tuple[int, int, int]]:

@@ -1,6 +1,5 @@
 """A folder of voxel grids and meshes as a source: 0 and 1 at the cell centres of the unit cube, in axes (x, y, z)."""
 
-import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from functa_cli.modality import DataOptions, Geometry, Shape, Source, by
 from functa_cli.occupancy import Bits, Stretch, bits, cubic, near_surface, reduced, stretch
 from functa_cli.shapes import changed, counted, shapes_in
 from functa_cli.signal import Signal
-from functa_cli.voxelfiles import LONGEST, Held
+from functa_cli.voxelfiles import Held, parse_sizes
 
 PREVIEW = 128  # cells along an axis
 LEAST, MOST = 0.75, 1.25  # scales of the axes (A.1)
@@ -78,6 +77,7 @@ class VoxelSource(Source):
         self._last: tuple[int, Bits] | None = None
         self._stream: tuple[str, int, Iterator[np.ndarray]] | None = None
         self._swept: set[str] = set()
+        self._lost: dict[int, Bits] = {}  # cells that are NaN, of the shapes that have some
         self._lock = threading.Lock()
 
     def __getitem__(self, index: int) -> Signal:
@@ -112,15 +112,24 @@ class VoxelSource(Source):
             weights = (1.0 / ((1.0 - share) + share * cells / total * close)).astype(np.float32)
         axis = _axis(shape[0])
         coords = np.stack([axis[place] for place in np.unravel_index(chosen, shape)], axis=-1)
-        return Signal(coords, _at(packed, stretched, chosen).astype(np.float32)[:, None], weights)
+        values = _at(packed, stretched, chosen).astype(np.float32)[:, None]
+        return Signal(coords, values, weights * self._seen(index, chosen))
 
     def blocks(self, index: int, points: int) -> Iterator[Signal]:
         """The cells in order, at most `points` at a time, made from the grid's bits."""
         packed, shape, stretched = self._grid(index, keep=False), self._shape(index), self._stretch(index)
         for start in range(0, self.points(index), points):
             stop = min(start + points, self.points(index))
-            values = _at(packed, stretched, np.arange(start, stop)).astype(np.float32)[:, None]
-            yield Signal(grid(shape, start, stop), values, np.ones(stop - start, np.float32))
+            cells = np.arange(start, stop)
+            values = _at(packed, stretched, cells).astype(np.float32)[:, None]
+            yield Signal(grid(shape, start, stop), values, self._seen(index, cells))
+
+    def hidden(self, index: int, mask: np.ndarray) -> np.ndarray:
+        """A mask of the grid, or of that in the file, which is made cubic and reduced as that is."""
+        number = int(self.numbers[index])
+        if mask.shape == self.of[number].held.shape:
+            mask = reduced(cubic(mask), int(self.sides[number]))
+        return super().hidden(index, mask)
 
     def preview(self, index: int) -> tuple[Signal, Shape]:
         """A datum at no more than 128 cells along an axis, for pictures."""
@@ -143,7 +152,14 @@ class VoxelSource(Source):
     def _signal(self, index: int, packed: Bits) -> Signal:
         stretched, voxels = self._stretch(index), packed.grid()
         values = (stretched.grid(voxels) if stretched else voxels).reshape(-1, 1).astype(np.float32)
-        return Signal(_grid(self._shape(index)), values, np.ones(len(values), np.float32))
+        return Signal(_grid(self._shape(index)), values, self._seen(index, np.arange(len(values))))
+
+    def _seen(self, index: int, cells: np.ndarray) -> np.ndarray:
+        """Weights [n] of cells of a datum that was read: 0 where its file has NaN."""
+        lost = self._lost.get(int(self.numbers[index]))
+        if lost is None:
+            return np.ones(len(cells), np.float32)
+        return (~_at(lost, self._stretch(index), cells)).astype(np.float32)
 
     def _grid(self, index: int, *, keep: bool) -> Bits:
         """The grid of a datum before it is stretched. With `keep` it stays in memory; else the last one alone does."""
@@ -177,13 +193,15 @@ class VoxelSource(Source):
             voxels = self._stored(name, place, held)
             if voxels.shape != held.shape:
                 raise DataError(f"is {by(voxels.shape)}, it was {by(held.shape)} when it was listed")
+            if self.gaps and (lost := voxelfiles.missing(self.root / name, self.options.variable, place)) is not None:
+                self._lost[number] = bits(reduced(cubic(lost), side))
             return bits(reduced(cubic(voxels), side))
         except DataError as error:
             raise DataError(f"{safe_id(name)} {error}") from None
 
     def _stored(self, name: str, place: int | None, held: Held) -> np.ndarray:
         """A grid as its file holds it; an archive stays open for the next grid of its stack."""
-        begin = partial(voxelfiles.grids, self.root / name, self.options.variable)
+        begin = partial(voxelfiles.grids, self.root / name, self.options.variable, gaps=self.gaps)
         if not held.packed or place is None:
             return next(begin(place or 0))
         with self._lock:
@@ -192,15 +210,6 @@ class VoxelSource(Source):
             voxels = next(left)
             self._stream = name, place + 1, left
         return voxels
-
-
-def parse_sizes(text: str) -> Shape:
-    """`"64"` as (64, 64, 64) and `"32x64x32"` as it says: cells along x, y, z. Raises ConfigError for anything else."""
-    match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5})x(\d{1,5}))?", text.strip())
-    sizes = tuple(int(size or match[1]) for size in match.groups()) if match else (0,)
-    if min(sizes) < 1 or max(sizes) > LONGEST:
-        raise ConfigError(f"a resolution is R or XxYxZ, such as 64 or 64x32x64, at most {LONGEST}; found {text!r}")
-    return sizes
 
 
 def _side(resolution: str) -> int:

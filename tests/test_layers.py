@@ -10,10 +10,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "functa_cli"
 ROWS = [
     "errors config events plugins",
     "signal coords modality modalities loader store template basefile place trees writers folder pictures sheets kept "
-    "binvox arrayfiles voxelfiles occupancy meshes shapes voxels shading "
+    "binvox arrayfiles weightfiles voxelfiles occupancy meshes shapes voxels shading "
     "scenefiles srn cameras views viewset animations "
-    "gridfiles times units slices rectilinear climate fieldset regrid netcdf maps",
-    "sine linear render decoder fields tiles buckets loss inner polish stream metrics",
+    "rules observe masks gridfiles times units slices rectilinear climate fieldset regrid netcdf maps",
+    "sine linear render decoder fields tiles buckets loss inner polish stream metrics inception coverage",
     "meta guard train",
     "basenet encoder evaluate pairs look fit encode decode",
     "cli",

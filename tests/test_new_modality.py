@@ -100,7 +100,7 @@ def example(folder):
 MODALITY = Modality(
     coord_dim=1, field_dim=1, options=DataOptions, preset={"field": {"w0": 60.0}}, accepts=accepts, open=AudioSource,
     target=target, query=lambda geometry, shape, start, stop: grid(shape, start, stop), assemble=assemble,
-    forms={"wav": Form(".wav", write)}, sheet=sheet, unit="sound",
+    forms={"wav": Form(".wav", write)}, sheet=sheet, axes=("time",), unit="sound",
 )
 '''
 

@@ -133,6 +133,7 @@ MODALITY = Modality(
     assemble=assemble,
     forms={"nc": Form(".nc", write_nc), "png": Form(".png", write_png), "npz": Form(".npz", write_npz)},
     sheet=sheet,
+    axes=("row", "column"),
     unit="field",
     collectors={"nc": partial(Fields, kind="nc"), "zarr": partial(Fields, kind="zarr")},
     paper={"outer": {"batch": 4}},

@@ -24,7 +24,7 @@ from functa_cli.modality import (
     Target,
     by,
 )
-from functa_cli.pictures import SUFFIXES, parse_colour, parse_size, read, read_header
+from functa_cli.pictures import SUFFIXES, masked, parse_colour, parse_size, read, read_header
 from functa_cli.sheets import contact_sheet
 from functa_cli.signal import Signal
 
@@ -68,6 +68,7 @@ class ImageSource(Source):
         self.split = splits(names, self.ids, options.split, seed)
         native = [header.shape for header in headers]
         self.shapes = np.array([self.size or shape for shape in native], np.int32)
+        self._native = native
         gray = sum(header.gray for header in headers)
         self.channels = options.channels or (1 if gray == len(headers) else 3)
         self.background = options.background
@@ -90,6 +91,12 @@ class ImageSource(Source):
         if shape != tuple(self.shapes[index]):
             raise DataError(f"{self.ids[index]} is {by(shape)}, its header said {by(self.shapes[index])}")
         return Signal(_grid(shape), values.reshape(-1, self.channels), np.ones(shape[0] * shape[1], np.float32))
+
+    def hidden(self, index: int, mask: np.ndarray) -> np.ndarray:
+        """A mask of the grid, or of the picture as it is stored, which is cropped and resized as the picture is."""
+        if self.size and mask.shape == self._native[index] != self.size:
+            return masked(mask, self.size)
+        return super().hidden(index, mask)
 
 
 def accepts(path: Path) -> Match | None:
@@ -121,6 +128,11 @@ def assemble(geometry: Geometry, features: np.ndarray, shape: Shape) -> np.ndarr
     values: np.ndarray = np.clip(np.nan_to_num(features), 0.0, 1.0)
     values = np.rint(values * 255.0).astype(np.uint8)
     return values.reshape(*shape) if geometry["channels"] == 1 else values.reshape(*shape, 3)
+
+
+def picture(array: np.ndarray) -> np.ndarray:
+    """An assembled picture as float32 [1, rows, columns, 1 or 3] in [0, 1]."""
+    return (array / np.float32(255.0)).reshape(1, *array.shape[:2], -1)
 
 
 def write_png(path: Path, array: np.ndarray, geometry: Geometry) -> None:
@@ -162,7 +174,9 @@ MODALITY = Modality(
     assemble=assemble,
     forms={"png": Form(".png", write_png), "jpg": Form(".jpg", write_jpeg), "webp": Form(".webp", write_webp)},
     sheet=contact_sheet,
+    axes=("row", "column"),
     unit="image",
+    picture=picture,
 )
 
 

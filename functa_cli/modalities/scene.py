@@ -102,6 +102,11 @@ def assemble(geometry: Geometry, features: np.ndarray, shape: Shape) -> np.ndarr
     return np.rint(values * 255.0).astype(np.uint8).reshape(*shape, 3)
 
 
+def picture(array: np.ndarray) -> np.ndarray:
+    """Assembled views as float32 [views, rows, columns, 3] in [0, 1], or [views, rows, columns, 1] of distances."""
+    return (_shown(array) / np.float32(255.0)).reshape(*array.shape[:3], -1)
+
+
 def write_folder(path: Path, array: np.ndarray, geometry: Geometry) -> None:
     """Write a scene in the layout of SRN, so that it can be read again.
 
@@ -227,8 +232,10 @@ MODALITY = Modality(
         "gif": Form(".gif", lambda path, array, geometry: write_gif(path, _shown(array))),
     },
     sheet=sheet,
+    axes=("view", "row", "column"),
     unit="scene",
     decode_options=SceneDecodeOptions,
+    picture=picture,
     paper={
         "field": {"w0": 5.0},
         "render": {"samples": 32, "stratified": False},

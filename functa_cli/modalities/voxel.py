@@ -13,10 +13,12 @@ from functa_cli.coords import grid
 from functa_cli.errors import DataError
 from functa_cli.folder import listing
 from functa_cli.modality import DecodeOptions, Form, Geometry, Match, Modality, Scores, Shape, Target, by
+from functa_cli.occupancy import surface_points
 from functa_cli.shading import shaded
 from functa_cli.shapes import SUFFIXES
 from functa_cli.sheets import contact_sheet
-from functa_cli.voxels import Options, VoxelSource, parse_sizes
+from functa_cli.voxelfiles import parse_sizes
+from functa_cli.voxels import Options, VoxelSource
 
 NAMED = (".binvox", *meshes.SUFFIXES)  # names that say enough; arrays are looked into
 LOOKED_AT = 3  # arrays, by `accepts`
@@ -93,6 +95,11 @@ def sheet(path: Path, rows: Any, geometry: Geometry) -> None:
     contact_sheet(path, [(None if old is None else draw(old), draw(new)) for old, new in rows], geometry)
 
 
+def cloud(array: np.ndarray, points: int, rng: np.random.Generator) -> np.ndarray | None:
+    """Points float32 [points, 3] in [0, 1] on the surface at probability 0.5; None where no cell is occupied."""
+    return surface_points(array > 0.5, points, rng)
+
+
 def example(folder: Path) -> None:
     """Write six grids of 8 x 8 x 8 cells in two classes: balls and boxes."""
     centres = grid((8, 8, 8)) - 0.5
@@ -148,7 +155,9 @@ MODALITY = Modality(
         **{kind: Form(f".{kind}", partial(write_mesh, kind=kind)) for kind in ("glb", "ply", "obj", "stl")},
     },
     sheet=sheet,
+    axes=("x", "y", "z"),
     unit="shape",
     decode_options=VoxelDecodeOptions,
     scores=Scores(("accuracy", "iou"), sums, figures),
+    cloud=cloud,
 )

@@ -11,7 +11,7 @@ import pytest
 from functa_cli import plugins
 from functa_cli.basenet import detect
 from functa_cli.cli.brought import flags
-from functa_cli.errors import ConfigError
+from functa_cli.errors import ConfigError, DataError
 from functa_cli.folder import file_names
 from functa_cli.modality import Chosen, Modality
 
@@ -88,6 +88,35 @@ def test_geometry_is_json_and_names_the_channels(source):
 def test_a_unit_comes_with_its_scale(source):
     assert ("unit" in source.geometry) == ("scale" in source.geometry)
     assert source.geometry.get("scale", 1) > 0
+
+
+def test_every_axis_of_a_datum_has_a_name_for_rules(modality, source):
+    assert len(modality.axes) == source.shapes.shape[1]
+    assert len(set(modality.axes)) == len(modality.axes)
+    assert all(name.isidentifier() for name in modality.axes)
+
+
+def test_the_cells_of_a_datum_fill_its_grid_in_order(modality, source):
+    for index in range(len(source)):
+        n = int(np.prod(source.shapes[index]))
+        whole = source.cells(index)
+        check(modality, source, whole, n)
+        if source.shared_coords:
+            target = own_target(modality, source, index)
+            np.testing.assert_array_equal(whole.coords, modality.query(target.geometry, target.shape, 0, n))
+        chosen = np.array([n - 1, 0, n // 2])
+        for part, few in zip(whole, source.cells(index, chosen)):
+            np.testing.assert_array_equal(few, part[chosen])
+
+
+def test_a_mask_of_another_shape_is_refused_in_one_line(source):
+    own = tuple(source.shapes[0].tolist())
+    mask = np.zeros(own, bool)
+    mask[(0,) * len(own)] = True
+    np.testing.assert_array_equal(source.hidden(0, mask), mask)
+    with pytest.raises(DataError, match=source.ids[0]) as error:
+        source.hidden(0, np.zeros([size + 1 for size in own], bool))
+    assert "\n" not in str(error.value)
 
 
 def check(modality, source, signal, n: int) -> None:
