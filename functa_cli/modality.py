@@ -142,7 +142,9 @@ class Source:
         """
         own = tuple(self.shapes[index].tolist())
         if mask.shape != own:
-            raise DataError(f"is {by(mask.shape)}, {self.ids[index]} is {by(own)}; give a mask of that size")
+            raise DataError(
+                f"is {by(mask.shape) or 'one number'}, {self.ids[index]} is {by(own)}; give a mask of that size"
+            )
         return mask
 
     def pictures(self, index: int) -> Sequence[str]:
@@ -211,6 +213,9 @@ class Modality(NamedTuple):
 
     `geometry["scale"]` and `geometry["unit"]`, where they are there, say what a feature difference of 1 is in the
     unit of the data, so that errors are told in it as well.
+
+    `cloud` and `picture` are what sets of decoded data are compared by: points of a surface in [0, 1]^3, None where an
+    array has no surface, and pictures in [0, 1].
     """
 
     coord_dim: int  # k: channels of Signal.coords
@@ -230,7 +235,5 @@ class Modality(NamedTuple):
     collectors: Mapping[str, Callable[[Path, Chosen], Collector]] = {}  # suffix without dot -> one file for all data
     scores: Scores = NO_SCORES
     paper: Mapping[str, Any] = {}  # settings that the paper has for this modality (A.3, A.6), for recipe paper
-    cloud: Callable[[np.ndarray, int, np.random.Generator], np.ndarray | None] | None = None  # see coverage: assembled
-    # array, number of points -> points [number, 3] in [0, 1] on its surface, or None where it has no surface
-    picture: Callable[[np.ndarray], np.ndarray] | None = None  # assembled array -> pictures float32 [k, rows, columns,
-    # 1 or 3] in [0, 1], for distances between sets of pictures
+    cloud: Callable[..., np.ndarray | None] | None = None  # cloud(assembled array, n, rng) -> points [n, 3] or None
+    picture: Callable[..., np.ndarray] | None = None  # picture(assembled array) -> float32 [k, rows, columns, 1 or 3]

@@ -45,6 +45,21 @@ def near_surface(voxels: np.ndarray) -> np.ndarray:
     return near
 
 
+def surface_points(voxels: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray | None:
+    """`n` points float32 [n, 3] of the unit cube on the surface of a bool grid [x, y, z], evenly by area.
+
+    The surface is all faces of occupied cells towards empty ones, or towards the outside; None where there is none.
+    """
+    sides = [np.argwhere(np.diff(voxels, axis=axis, prepend=False, append=False)) for axis in range(3)]
+    corners = np.concatenate(sides)  # lowest ones, in cells
+    if not len(corners):
+        return None
+    across = np.repeat(np.eye(3, dtype=bool), [len(side) for side in sides], axis=0)
+    chosen = rng.integers(0, len(corners), n)
+    inside = np.where(across[chosen], 0.0, rng.random((n, 3)))
+    return ((corners[chosen] + inside) / voxels.shape).astype(np.float32)
+
+
 class Bits(NamedTuple):
     """A bool grid of `size` cells an axis, eight cells a byte."""
 
