@@ -22,7 +22,7 @@ class Masks:
 
     `path`: one file, for all data or with an array [datum, ...] that has one for each; or a folder of files that are
     named as the data are, whatever their suffixes. Where a datum is several pictures, each may have a mask, and those
-    without are seen wholly.
+    without are seen wholly. Axes are in the order in which the data are read, as `functa decode` writes them.
 
     Raises:
         DataError: there are none, some data have none, or the one file does not fit.

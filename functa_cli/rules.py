@@ -92,9 +92,7 @@ def _lidar(rest: str, axes: Sequence[str]) -> Callable[[Grid], np.ndarray]:
     def seen(grid: Grid) -> np.ndarray:
         features = grid.features()
         if features.shape[1] != 1:
-            raise DataError(
-                f"{grid.name} has {features.shape[1]} features a point; a scan needs occupancy, which is one"
-            )
+            raise DataError(f"{grid.name} has {features.shape[1]} values a point; a scan needs one, its occupancy")
         solid, found = (features > OCCUPIED).reshape(grid.shape), np.zeros(grid.shape, bool)
         for axis, order in scans:
             along = (slice(None),) * axis + (order,)
@@ -149,8 +147,13 @@ def _chosen(grid: Grid, axis: int, edges: tuple[Edge, ...]) -> np.ndarray:
     """Cells of an axis that a slice has."""
     size = grid.shape[axis]
     found = np.zeros(size, bool)
-    found[slice(*(round(edge * size) if isinstance(edge, float) else edge for edge in edges))] = True
+    found[slice(*(_place(edge, size) for edge in edges))] = True
     return _along(found, axis, len(grid.shape))
+
+
+def _place(edge: Edge, size: int) -> int | None:
+    """A share as the cell at which it ends; one below 0 counts from the far end."""
+    return round((edge + (edge < 0)) * size) if isinstance(edge, float) else edge
 
 
 def _along(values: np.ndarray, axis: int, axes: int) -> np.ndarray:
@@ -183,7 +186,7 @@ def _edges(text: str, most: int) -> tuple[Edge, ...]:
         raise ConfigError(f"has no range FIRST:STOP{'[:STEP]' * (most > 2)}")
     edges = tuple(_edge(part) for part in parts)
     if most > 2 and len(edges) > 2 and (edges[2] == 0 or isinstance(edges[2], float)):
-        raise ConfigError("has a step that is no whole number but 0")
+        raise ConfigError("has a step that is 0 or no whole number")
     return edges
 
 
