@@ -46,6 +46,8 @@ def test_scores_of_sets_whose_answer_is_known():
     assert good["nna"] == 0.0
     assert scores(apart, reference)["nna"] == 1.0
     assert scores(apart, reference)["cov"] == pytest.approx(1 / 6)
+    between = shape[None] + np.array([0.0, 0.4])[:, None, None] * [1, 0, 0]  # both are nearest to the first one
+    assert scores(between, reference)["cov"] == pytest.approx(1 / 6)
     collapsed = scores(one, reference)
     assert collapsed["cov"] == pytest.approx(1 / 6)
     assert collapsed["mmd"] == pytest.approx(np.mean([plain(reference[0], r) for r in reference]), rel=1e-5)
