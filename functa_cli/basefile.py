@@ -1,12 +1,11 @@
 """Base networks on disk, finished and in the making: `base.zarr` is a functaset without data."""
 
-import io
 from typing import Any, NamedTuple
 
-import numpy as np
 import zarr
 
 from functa_cli import __version__
+from functa_cli.checkpoint import load_state
 from functa_cli.errors import StoreError
 from functa_cli.place import (
     FORMAT,
@@ -18,12 +17,9 @@ from functa_cli.place import (
     normal,
     open_group,
     prepare,
-    read_array,
     sweep,
 )
 from functa_cli.trees import Tree, fingerprint, leaves, read_tree, write_tree
-
-STATE = "train/state"
 
 
 class Base(NamedTuple):
@@ -121,45 +117,3 @@ def finish_base(path: str, base: Base) -> None:
 def _close(group: zarr.Group) -> None:
     del group["train"]
     consolidate(group)
-
-
-def save_state(path: str, arrays: dict[str, np.ndarray], step: int) -> None:
-    """Replace the checkpoint in one atomic step: it is a single chunk, which holds an .npz."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, step=np.array(step), **arrays)
-    data = np.frombuffer(buffer.getvalue(), np.uint8)
-    group = open_group(path, "r+")
-    array = group.get(STATE)
-    if isinstance(array, zarr.Array) and array.shape == data.shape:
-        array[...] = data
-        return
-    array = group.create_array(
-        STATE,
-        shape=data.shape,
-        dtype="uint8",
-        chunks=data.shape,
-        compressors=None,
-        dimension_names=["byte"],
-        overwrite=True,
-    )
-    array[...] = data
-
-
-def load_state(path: str) -> tuple[dict[str, np.ndarray], int] | None:
-    """Arrays and step of the checkpoint at `path`, or None if there is none.
-
-    Raises:
-        StoreError: it is damaged.
-    """
-    array = open_group(path).get(STATE)
-    if not isinstance(array, zarr.Array):
-        return None
-    data = read_array(path, array).tobytes()
-    if not any(data):
-        return None
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = dict(file)
-    except Exception:
-        raise StoreError(f"the checkpoint in {path!r} is damaged; start anew with --overwrite") from None
-    return arrays, int(arrays.pop("step"))

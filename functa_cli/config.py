@@ -65,6 +65,36 @@ class OuterConfig:
 
 
 @dataclass(frozen=True)
+class LearnConfig:
+    """How a prior or a classifier learns from modulations."""
+
+    recipe: Literal["default", "paper"] = "default"
+    steps: int = 5000  # at most: it ends early where data that are held out stop getting better
+    batch: int = 64
+    rate: float = 1e-3
+    schedule: Literal["cosine", "inverse-sqrt", "constant"] = "cosine"
+    warmup: int = 100  # steps; inverse-sqrt falls from the rate after them (A.4)
+    final_rate: float = 0.01  # the cosine ends at this share of the rate
+    weight_decay: float = 0.0
+    noise: float = 0.0  # added to what is learned from, in deviations of each entry
+    clip: float = 1.0  # global norm of the gradient; 0 = no clipping
+    ema: float = 0.99  # decay of the weight average that is judged and kept; 0 = the last weights
+    evaluate: int = 50  # steps between looks at held-out data
+    patience: int = 20  # looks without a better one that end it; 0 = never
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """Everything that decides what `fit --prior` makes of a functaset."""
+
+    kind: str
+    prior: Any
+    learn: LearnConfig = field(default_factory=LearnConfig)
+    labels: bool = True  # whether it learns what the classes are like, where there are several
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything that decides what `fit` makes."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from functa_cli import basefile, basenet, meta
 from functa_cli.basefile import Base
 from functa_cli.basenet import Network
+from functa_cli.checkpoint import save_state
 from functa_cli.config import Config, to_dict
 from functa_cli.decoder import Tree
 from functa_cli.encoder import Encoder, Tally
@@ -143,7 +144,7 @@ def _trained(job: Job, saved: tuple[dict, int] | None, out: str, data: str) -> G
             metrics["psnr_heldout"] = done.heldout
         yield Progress(done.step, config.outer.steps, "step", metrics)
         if done.checkpoint and done.step < config.outer.steps:
-            basefile.save_state(out, to_arrays(run), done.step)
+            save_state(out, to_arrays(run), done.step)
     theta = jax.tree.map(np.asarray, _result(run.state))
     chosen = _evaluated(job)
     scored = yield from _scored(job, theta, chosen)

@@ -6,7 +6,7 @@ so a run continued from a checkpoint ends like one that was never cut off.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -15,6 +15,8 @@ from functa_cli import guard as guards
 from functa_cli.config import OuterConfig
 from functa_cli.errors import TrainingError
 from functa_cli.metrics import psnr
+
+T = TypeVar("T")
 
 ROUND = 10  # steps between looks at the loss, which wait for the device
 PATIENCE = 6  # rollbacks to the same checkpoint before giving up
@@ -100,12 +102,12 @@ def train(
         yield Round(done, float(psnr(np.mean(seen))), look, None, run, checkpoint)
 
 
-def to_arrays(run: Run) -> dict[str, np.ndarray]:
+def to_arrays(run: Any) -> dict[str, np.ndarray]:
     """The leaves of a run by number, for a checkpoint."""
     return {f"{index:04d}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(run))}
 
 
-def from_arrays(arrays: dict[str, np.ndarray], like: Run) -> Run:
+def from_arrays(arrays: dict[str, np.ndarray], like: T) -> T:
     """A run from the leaves of a checkpoint.
 
     Raises:

@@ -24,10 +24,13 @@ def leaves(tree: Tree, path: str = "") -> Iterator[tuple[str, np.ndarray]]:
             yield path + name, np.asarray(value)
 
 
-def write_tree(group: zarr.Group, tree: Tree) -> None:
-    """Write every leaf as one array; its dimensions get names of their own, so that xarray opens the store."""
-    for path, value in leaves(tree):
-        name = path.replace("/", ".")
+def write_tree(group: zarr.Group, tree: Tree, where: str = "") -> None:
+    """Write every leaf as one array; its dimensions get names of their own, so that xarray opens the store.
+
+    `where`: begins these names, where a store has several trees.
+    """
+    for path, value in leaves(tree, where and f"{where}/"):
+        name, path = path.replace("/", "."), path.removeprefix(where and f"{where}/")
         array = group.create_array(
             path,
             shape=value.shape,

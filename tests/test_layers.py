@@ -9,13 +9,15 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "functa_cli"
 ROWS = [
     "errors config events plugins",
-    "signal coords modality modalities loader store template basefile place trees writers folder pictures sheets kept "
+    "signal coords modality modalities loader store template basefile checkpoint learned place trees writers "
+    "folder pictures sheets kept "
     "binvox arrayfiles weightfiles voxelfiles occupancy meshes shapes voxels shading "
     "scenefiles srn cameras views viewset animations "
     "rules observe masks gridfiles times units slices rectilinear climate fieldset regrid netcdf maps",
-    "sine linear render decoder fields tiles buckets loss inner polish stream metrics inception coverage",
-    "meta guard train",
-    "basenet encoder evaluate pairs look fit encode decode",
+    "sine linear render decoder fields tiles buckets loss inner polish stream metrics "
+    "prior priors residual spline scale merit inception coverage",
+    "meta guard train learn",
+    "basenet priornet encoder evaluate pairs look fit fit_prior encode decode",
     "cli",
 ]
 NEVER = [
@@ -65,18 +67,18 @@ def test_no_cycles():
         for path in FILES
         if _module(path) not in ("cli", "__main__", "__init__")
     }
-    for folder in ("modalities", "fields"):
+    for folder in ("modalities", "fields", "priors"):
         graph[folder].discard(folder)
     TopologicalSorter({name: found & set(ROW) for name, found in graph.items()}).prepare()
 
 
 def test_contracts_never_import_plug_ins():
     for path in FILES:
-        if _module(path) not in ("modalities", "fields"):
+        if _module(path) not in ("modalities", "fields", "priors"):
             assert not {
                 found
                 for found in _imports(path)
-                if found[:2] in (("functa_cli", "modalities"), ("functa_cli", "fields"))
+                if found[:2] in (("functa_cli", "modalities"), ("functa_cli", "fields"), ("functa_cli", "priors"))
             }
 
 

@@ -103,7 +103,7 @@ def test_overwriting_killed_before_any_of_its_files(tmp_path, base, monkeypatch)
 
 
 def test_base_networks_killed_before_any_of_their_files(tmp_path, monkeypatch):
-    from functa_cli import basefile
+    from functa_cli import basefile, checkpoint
 
     source = basefile.read_base(save_base(tmp_path / "source.zarr"))
     out = str(tmp_path / "out.zarr")
@@ -116,7 +116,7 @@ def test_base_networks_killed_before_any_of_their_files(tmp_path, monkeypatch):
         saved = basefile.begin_base(out, request)
         steps.append(saved[1] if saved else 0)
         for step in range(steps[-1] + 1, 4):
-            basefile.save_state(out, {"weights": source.theta["field"]["out"]["bias"] * step}, step)
+            checkpoint.save_state(out, {"weights": source.theta["field"]["out"]["bias"] * step}, step)
         basefile.finish_base(out, source)
 
     killed_everywhere(monkeypatch, tmp_path / "out.zarr", again)

@@ -11,8 +11,9 @@ import xarray
 import zarr
 
 from functa_cli import template
-from functa_cli.basefile import begin_base, load_state, read_base, save_state
+from functa_cli.basefile import begin_base, read_base
 from functa_cli.basenet import restore
+from functa_cli.checkpoint import load_state, save_state
 from functa_cli.errors import StoreError
 from functa_cli.store import Functaset
 from functa_cli.trees import fingerprint, leaves
