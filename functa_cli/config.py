@@ -95,6 +95,29 @@ class PriorConfig:
 
 
 @dataclass(frozen=True)
+class PerceptronConfig:
+    """The classifier of modulations (A.7)."""
+
+    width: int = 256  # the paper: 128, 256 or 512
+    depth: int = 3  # hidden layers; the paper: 2 to 4
+    dropout: float = 0.2
+    smoothing: float = 0.1  # share of each label that is spread over all classes
+    balanced: bool = False  # whether each class counts the same in the loss, however many data it has
+    normalise: Literal["standard", "whiten"] = "standard"
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """Everything that decides what `fit --classifier` makes of a functaset."""
+
+    classifier: PerceptronConfig = field(default_factory=PerceptronConfig)
+    learn: LearnConfig = field(default_factory=LearnConfig)
+    validation: float = 0.1  # share of the training data, by class, that stops and calibrates and is not learned from
+    seeds: int = 1  # perceptrons that are learned, from seed on; together they are the classifier
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything that decides what `fit` makes."""
 

@@ -1,0 +1,265 @@
+"""`functa fit STORE --classifier`: learn to tell classes from modulations and keep it inside the store (6.6, A.7)."""
+
+import hashlib
+import re
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from functa_cli import classifier, classifiernet, learn, learned
+from functa_cli.checkpoint import save_state
+from functa_cli.classifiernet import PART, Model, mixed
+from functa_cli.config import ClassifierConfig, to_dict
+from functa_cli.confusion import score
+from functa_cli.errors import ConfigError, DataError, StoreError
+from functa_cli.events import Event, Note, Progress, Result
+from functa_cli.learn import Run, Vectors
+from functa_cli.scale import Scale, fit_scale
+from functa_cli.store import Functaset
+from functa_cli.train import from_arrays, to_arrays
+
+EVERY = 10  # looks between checkpoints
+UNEVEN = 5.0  # a largest class this many times the smallest is told of
+
+
+class Parts(NamedTuple):
+    """What is learned from and scored on: encoded data that have a label."""
+
+    phi: np.ndarray  # [datum, d], of all data
+    labels: np.ndarray  # int32 [datum], -1 = none
+    groups: np.ndarray  # int [datum]: the same for a datum and its augmented copies
+    train: np.ndarray  # rows
+    test: np.ndarray
+    classes: tuple[str, ...]
+
+
+class Learnt(NamedTuple):
+    """One perceptron."""
+
+    run: Run
+    logits: np.ndarray  # of its validation share
+    labels: np.ndarray  # of them
+
+
+def fit_classifier(path: str, *, layers: Sequence[Mapping[str, Any]] = (), overwrite: bool = False) -> Iterator[Event]:
+    """Learn a classifier from the labelled training data of the functaset at `path`, and write it there.
+
+    `layers`: nested settings, lowest precedence first. The same call continues one that was cut off. Each of
+    `seeds` perceptrons leaves out a share of the training data of its own, which ends its learning and calibrates it;
+    test data are only scored. All of them are kept, and what they say is averaged.
+
+    Raises:
+        ConfigError, DataError, StoreError, TrainingError: see their texts.
+    """
+    config = classifiernet.settings(layers)
+    _check(config)
+    store = Functaset.open(path)
+    parts = parts_of(store)
+    request = {"config": to_dict(config), "data": _digest(store, parts)}
+    if learned.is_finished(path, PART, request) and not overwrite:
+        yield Note(f"the {PART} in {path} is already complete; nothing to do")
+        yield Result(_summary(path, learned.read_learned(path, PART).info))
+        return
+    scale = fit_scale(parts.phi[parts.train], config.classifier.normalise)
+    saved = learned.begin_learned(path, PART, request, overwrite=overwrite)
+    yield Note(_plan(config, parts))
+    yield from _uneven(config, parts)
+    found = yield from _learned(config, parts, scale, path, saved)
+    members = tuple(jax.tree.map(np.asarray, one.run.best) for one in found)
+    temperature = classifier.calibrate(
+        np.concatenate([one.logits for one in found]), np.concatenate([one.labels for one in found])
+    )
+    model = Model(config, members, scale, parts.classes, temperature, {}, "")
+    info = {"classes": list(parts.classes), **_described(model, parts, found)}
+    arrays = {
+        "members": {f"{number:03d}": one for number, one in enumerate(members)},
+        "scale": scale._asdict(),
+        "temperature": np.array(temperature),
+    }
+    learned.finish_learned(path, PART, arrays, to_dict(config), info)
+    if not len(parts.test):
+        yield Note(
+            f"{path} has no labelled test data, so the classifier is not scored; encode with --split 0.1", warning=True
+        )
+    yield Result(_summary(path, info))
+
+
+def parts_of(store: Functaset) -> Parts:
+    """What a classifier learns from and is scored on.
+
+    Raises:
+        StoreError: the set is not encoded to its end. DataError: no labels, one class, or a class with one datum.
+    """
+    if store.pending():
+        raise StoreError(f"{store.path!r} is not encoded to its end; run the same functa encode again first")
+    phi, mse = store.read(slice(None))
+    labels, classes, ids = store.labels, store.classes, store.ids
+    if not classes or not (labels >= 0).any():
+        raise DataError(
+            f"{store.path!r} has no labels; put the data in one folder for each class and run functa encode again"
+        )
+    if labels.max() >= len(classes):
+        raise StoreError(f"{store.path!r} is damaged: a label is {labels.max()} of {len(classes)} classes")
+    usable = np.isfinite(mse) & (labels >= 0)
+    split = np.array(store.split)
+    train, test = (np.flatnonzero(usable & (split == name)) for name in ("train", "test"))
+    groups = _groups(ids)
+    there = [number for number in range(len(classes)) if (labels[train] == number).any()]
+    if len(there) < 2:
+        only = f"only of {classes[there[0]]!r}" if there else "none"
+        raise DataError(
+            f"{store.path!r} has encoded training data of {len(there)} classes ({only}); "
+            "a classifier needs two at least: encode data of more classes"
+        )
+    for number in there:
+        if len(set(groups[train][labels[train] == number].tolist())) < 2:
+            raise DataError(
+                f"{store.path!r} has one training datum of the class {classes[number]!r}; each class needs two "
+                "at least, one to learn from and one to judge by: encode more of it, or leave it out"
+            )
+    return Parts(phi.reshape(len(phi), -1), labels, groups, train, test, classes)
+
+
+def validation(parts: Parts, share: float, seed: int) -> np.ndarray:
+    """Mask [rows of `parts.train`]: those that are not learned from, `share` of each class, at least one datum of it.
+
+    Copies of a datum go where it goes.
+    """
+    rng = np.random.default_rng([seed, 37])
+    groups, labels = parts.groups[parts.train], parts.labels[parts.train]
+    out: set[int] = set()
+    for number in np.unique(labels):
+        own = rng.permutation(np.unique(groups[labels == number]))
+        out |= set(own[: max(1, min(round(share * len(own)), len(own) - 1))].tolist())
+    return np.isin(groups, sorted(out))
+
+
+def _learned(
+    config: ClassifierConfig, parts: Parts, scale: Scale, path: str, saved: Any
+) -> Generator[Event, None, list[Learnt]]:
+    """Learn one perceptron after the other, with checkpoints in the store."""
+    options, x = config.learn, scale.normalise(parts.phi)
+    train = parts.labels[parts.train]
+    weights = classifier.class_weights(train, len(parts.classes)) if config.classifier.balanced else None
+    net = classifier.make(x.shape[1], len(parts.classes), config.classifier, weights)
+    seeds = range(config.seed, config.seed + config.seeds)
+    runs = [learn.begin(net.init(jax.random.key(seed)), options) for seed in seeds]
+    whole, at = options.steps + 1, 0
+    if saved is not None:
+        runs, at = from_arrays(saved[0], runs), saved[1]
+        yield Note(f"continuing from step {at % whole} of {options.steps}{_of(at // whole, config.seeds)}")
+    logits = jax.jit(net.logits)
+    found = []
+    for number, seed in enumerate(seeds):
+        left = validation(parts, config.validation, seed)
+        rows, judged = parts.train[~left], parts.train[left]
+        if number >= at // whole:
+            first = at % whole if number == at // whole else 0
+            learnt, held = (Vectors(x[own], parts.labels[own]) for own in (rows, judged))
+            looks = learn.learn(runs[number], first, options, seed, learnt, held, net.loss)
+            for count, look in enumerate(looks, 1):
+                runs[number] = look.run
+                if look.note:
+                    yield Note(look.note + _of(number, config.seeds), warning=not look.last)
+                told = {"loss": look.loss, "loss_heldout": look.heldout}
+                told = {name: value for name, value in told.items() if np.isfinite(value)}
+                if told:
+                    done = number * options.steps + (options.steps if look.last else look.step)
+                    yield Progress(done, config.seeds * options.steps, "step", told)
+                if look.last or count % EVERY == 0:
+                    place = (number + 1) * whole if look.last else number * whole + look.step
+                    save_state(path, to_arrays(runs), place, f"{PART}/")
+        found.append(Learnt(runs[number], np.asarray(logits(runs[number].best, x[judged])), parts.labels[judged]))
+    return found
+
+
+def _described(model: Model, parts: Parts, found: Sequence[Learnt]) -> dict[str, Any]:
+    """What learning came to: on the test data the mean and deviation of single perceptrons, and all together."""
+    kept = model.members
+    best = [learn.best_of(one.run)[0] for one in found]
+    right = [float((one.logits.argmax(1) == one.labels).mean()) for one in found]
+    info: dict[str, Any] = {
+        "trained_on": len(parts.train) - len(found[0].labels),
+        "validation": len(found[0].labels),
+        "parameters": sum(leaf.size for one in kept for leaf in jax.tree.leaves(one)),
+        "best_step": best if len(best) > 1 else best[0],
+        "accuracy_validation": round(float(np.mean(right)), 4),
+        "temperature": round(model.temperature, 4),
+    }
+    if not len(parts.test):
+        return info
+    logits, labels = model.logits(parts.phi[parts.test]), parts.labels[parts.test]
+    whole = score(mixed(logits, model.temperature), labels)
+    info |= {"test": len(labels), **{f"{name}_test": value for name, value in whole.figures().items()}}
+    info["nll_test_uncalibrated"] = score(mixed(logits, 1.0), labels).figures()["nll"]
+    if len(found) > 1:
+        single = [float((one.argmax(1) == labels).mean()) for one in logits]
+        info["accuracy_test_mean_of_seeds"] = round(float(np.mean(single)), 4)
+        info["accuracy_test_deviation_of_seeds"] = round(float(np.std(single, ddof=1)), 4)
+    return info
+
+
+def _check(config: ClassifierConfig) -> None:
+    perceptron = config.classifier
+    wanted = {
+        "classifier.width": (perceptron.width >= 1, "at least 1"),
+        "classifier.depth": (perceptron.depth >= 0, "at least 0"),
+        "classifier.dropout": (0 <= perceptron.dropout < 1, "at least 0 and below 1"),
+        "classifier.smoothing": (0 <= perceptron.smoothing < 1, "at least 0 and below 1"),
+        "validation": (0 < config.validation < 1, "between 0 and 1"),
+        "seeds": (config.seeds >= 1, "at least 1"),
+    }
+    for name, (good, text) in wanted.items():
+        if not good:
+            table, _, key = name.rpartition(".")
+            value = getattr(perceptron if table else config, key)
+            raise ConfigError(f"setting {name!r} is {text}; found {value}")
+
+
+def _groups(ids: Sequence[str]) -> np.ndarray:
+    """Int [datum]: the same number for a datum and for its augmented copies, whose names end in @01, @02, ..."""
+    known = set(ids)
+    origins = [match[1] if (match := re.fullmatch(r"(.*)@\d+", one)) and match[1] in known else one for one in ids]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(origins))}
+    return np.array([numbers[name] for name in origins])
+
+
+def _digest(store: Functaset, parts: Parts) -> str:
+    """What decides the result besides settings, as one number: to tell a continued run from another one."""
+    digest = hashlib.sha256(store.fingerprint.encode() + repr(parts.classes).encode())
+    for array in parts[:5]:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _plan(config: ClassifierConfig, parts: Parts) -> str:
+    one, left = config.classifier, int(validation(parts, config.validation, config.seed).sum())
+    several = f"{config.seeds} times, " if config.seeds > 1 else ""
+    return (
+        f"learning {len(parts.classes)} classes from {len(parts.train) - left} of {len(parts.train)} training data "
+        f"({left} stop and calibrate it): {one.depth} layers of {one.width}, {several}at most {config.learn.steps} "
+        f"steps of {config.learn.batch}, recipe {config.learn.recipe}"
+    )
+
+
+def _uneven(config: ClassifierConfig, parts: Parts) -> Iterator[Note]:
+    counts = np.bincount(parts.labels[parts.train], minlength=len(parts.classes))
+    empty = [name for name, count in zip(parts.classes, counts) if not count]
+    if empty:
+        yield Note(f"no training data of {', '.join(empty)}: never told", warning=True)
+    there = counts[counts > 0]
+    if there.max() >= UNEVEN * there.min() and not config.classifier.balanced:
+        yield Note(
+            f"the largest class has {there.max()} data, the smallest {there.min()}; "
+            "--set classifier.balanced=true lets each count the same"
+        )
+
+
+def _of(number: int, seeds: int) -> str:
+    return f" (perceptron {number + 1} of {seeds})" if seeds > 1 else ""
+
+
+def _summary(path: str, info: Mapping[str, Any]) -> dict[str, Any]:
+    return {"out": path, "classes": len(info["classes"]), **{key: info[key] for key in info if key != "classes"}}
