@@ -20,6 +20,7 @@ import zarr
 from functa_cli.basefile import Base, base_of
 from functa_cli.errors import StoreError
 from functa_cli.place import attributes, consolidate, open_group, read_array
+from functa_cli.trees import COMPRESSOR
 
 KINDS = {"modulations": "f", "mse": "f", "id": "T", "label": "i", "split": "T", "shape": "i"}
 
@@ -170,6 +171,23 @@ class Functaset:
         if gone.any():
             raise StoreError(f"{self.path!r} has lost the modulations of {gone.sum()} data: a file of it is missing")
         return modulations, mse
+
+    def annotate(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Write arrays [datum] of numbers or text beside the others, in place of those of earlier calls.
+
+        Raises:
+            StoreError: the modality keeps something else under one of their names.
+        """
+        for name, values in columns.items():
+            if name in KINDS or name in self.attrs.get("columns", ()):
+                raise StoreError(f"{self.path!r} keeps {name!r} of its data already; it is not replaced")
+            kind = str if values.dtype.kind == "T" else values.dtype
+            options: dict[str, Any] = {"dimension_names": ["datum"], "chunks": (max(self.n, 1),)}
+            array = self.group.create_array(
+                name, shape=values.shape, dtype=kind, compressors=[COMPRESSOR], overwrite=True, **options
+            )
+            array[...] = values
+        self.finalize()
 
     def finalize(self) -> None:
         """Gather all metadata in one file, so that a remote reader needs one request; again changes nothing."""

@@ -15,9 +15,9 @@ ROWS = [
     "scenefiles srn cameras views viewset animations "
     "rules observe masks gridfiles times units slices rectilinear climate fieldset regrid netcdf maps",
     "sine linear render decoder fields tiles buckets loss inner polish stream metrics "
-    "prior priors residual spline scale merit inception coverage",
+    "prior priors residual spline scale merit inception coverage classifier confusion",
     "meta guard train learn",
-    "basenet priornet encoder evaluate pairs look fit fit_prior encode decode",
+    "basenet priornet encoder evaluate pairs look fit fit_prior fit_classifier classifiernet classify encode decode drawn walk quality sample",
     "cli",
 ]
 NEVER = [

@@ -6,7 +6,7 @@ from rich.table import Column
 from rich.text import Text
 
 from functa_cli import events
-from functa_cli.cli.figures import Pace, Throttle, count, metrics, print_summary
+from functa_cli.cli.figures import Pace, Throttle, count, metrics
 from functa_cli.cli.options import Output
 
 
@@ -39,7 +39,7 @@ class Bar:
     def result(self, event: events.Result) -> None:
         """Let go of the bar, then print the summary."""
         self.close()
-        print_summary(event.values)
+        self.output.tell(event.values)
 
     def close(self) -> None:
         """Leave the bar as it is and give the terminal back."""

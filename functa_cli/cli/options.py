@@ -8,14 +8,14 @@ output      --json, -q and -v, as one `Output`            all commands
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import click
 
 from functa_cli import plugins
-from functa_cli.cli import values
+from functa_cli.cli import figures, values
 
 RECIPES = ("default", "paper")
 
@@ -60,6 +60,7 @@ class Output:
     quiet: bool = False
     verbose: int = 0  # 1 adds times, 2 the traceback of an error
     started: float = field(default_factory=time.monotonic)
+    tell: Callable[[Mapping[str, Any]], None] = figures.print_summary  # prints a result, where it is not JSON
 
     def stamp(self) -> str:
         """Time since the start, such as "[   1.2 s] ", where the user wants it."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from functa_cli.cli import exits
-from functa_cli.cli.figures import Pace, Throttle, count, duration, metrics, print_summary
+from functa_cli.cli.figures import Pace, Throttle, count, duration, metrics
 from functa_cli.cli.options import Output
 from functa_cli.events import Event, Note, Progress, Result
 
@@ -89,7 +89,7 @@ class Lines:
     def result(self, event: Result) -> None:
         """Say the last of the progress, then print the summary."""
         self.close()
-        print_summary(event.values)
+        self.output.tell(event.values)
 
     def close(self) -> None:
         """Say the last of the progress."""
