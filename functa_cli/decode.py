@@ -13,9 +13,9 @@ from functa_cli import basenet
 from functa_cli.basenet import Network
 from functa_cli.config import merge
 from functa_cli.errors import ConfigError, DataError, StoreError
-from functa_cli.evaluate import decoded
+from functa_cli.evaluate import decoded, targets_of, viewed
 from functa_cli.events import Event, Note, Progress, Result
-from functa_cli.modality import Chosen, DecodeOptions, Shape, Target, by
+from functa_cli.modality import Chosen, Target, by
 from functa_cli.pairs import draw
 from functa_cli.store import Functaset
 from functa_cli.writers import AGAIN, ArrayWriter, CollectorWriter, FolderWriter, Writer
@@ -62,9 +62,8 @@ def decode(
     if not usable:
         raise StoreError(f"{store!r} holds no encoded data among the {len(indices)} chosen; run functa encode first")
     _check_places(out, sheet, original, overwrite)
-    targets = _targets(opened, network, usable, resolution or "", options)
-    seen = next(iter(targets.values())).render
-    viewed = basenet.restore(base, seen) if seen else network
+    targets = targets_of(opened, network, usable, resolution or "", options)
+    through = viewed(network, opened, targets)
 
     written: list[str] = []
     failed = 0
@@ -73,7 +72,7 @@ def decode(
         with writer:
             wanted = {index: target for index, target in targets.items() if writer.wants(index)}
             before = len(targets) - len(wanted)
-            for done, (index, features) in enumerate(decoded(viewed, opened, wanted), start=before + 1):
+            for done, (index, features) in enumerate(decoded(through, opened, wanted), start=before + 1):
                 target = targets[index]
                 try:
                     writer.write(index, network.modality.assemble(target.geometry, features, target.shape))
@@ -86,7 +85,7 @@ def decode(
         written = [str(out)]
     if sheet is not None:
         chosen = {index: targets[index] for index in usable[:SHEET]}
-        yield from draw(sheet, original, opened, viewed, chosen, own_size=not resolution)
+        yield from draw(sheet, original, opened, through, chosen, own_size=not resolution)
         written.append(sheet)
     sizes = sorted({target.shape for target in targets.values()})
     yield Result(
@@ -134,20 +133,6 @@ def choose(store: Functaset, select: str | None, ids: Sequence[str]) -> list[int
             raise DataError(f"no datum named {name!r} in the set; the first of {store.n} is {store.ids[0]!r}")
         chosen.append(place[name])
     return list(dict.fromkeys(chosen))
-
-
-def _targets(
-    store: Functaset, network: Network, indices: Sequence[int], resolution: str, options: DecodeOptions
-) -> dict[int, Target]:
-    """What each datum is decoded at; data of one shape have one target."""
-    shapes, found = store.shapes, {}
-    made: dict[Shape, Target] = {}
-    for index in indices:
-        own = tuple(shapes[index].tolist())
-        if own not in made:
-            made[own] = network.modality.target(store.geometry, own, resolution, options)
-        found[index] = made[own]
-    return found
 
 
 def _writer(

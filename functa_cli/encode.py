@@ -59,7 +59,7 @@ def encode(
         latent_shape=network.decoder.latent_shape,
         known=source,
         figures=_names(network, source.keeps_unseen),
-        encode={"steps": steps, "polish": polish, "seed": seed, "source": data, "data": to_dict(options)},
+        how={"steps": steps, "polish": polish, "seed": seed, "source": data, "data": to_dict(options)},
         shard=shard,
         overwrite=overwrite,
     )

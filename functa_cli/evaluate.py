@@ -1,6 +1,6 @@
 """Functa at points: block by block, so that memory depends on neither the number of points nor that of the data."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import jax
@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from functa_cli import buckets
+from functa_cli import basenet, buckets
 from functa_cli.basenet import Network
 from functa_cli.decoder import Decoder, Tree
-from functa_cli.modality import Target
+from functa_cli.modality import DecodeOptions, Shape, Target
 from functa_cli.store import Functaset
 from functa_cli.tiles import plan
 
@@ -19,6 +19,33 @@ BLOCK = 64  # tiles that one call works through
 KEPT_POINTS = 1 << 20  # points whose coordinates are kept from datum to datum
 
 Query = Callable[[int, int], np.ndarray]  # coordinates [stop - start, k] of the points start to stop
+
+
+def targets_of(
+    store: Functaset, network: Network, indices: Sequence[int], resolution: str, options: DecodeOptions
+) -> dict[int, Target]:
+    """What each datum is decoded at; data of one shape have one target."""
+    shapes, found = store.shapes, {}
+    made: dict[Shape, Target] = {}
+    for index in indices:
+        own = tuple(shapes[index].tolist())
+        if own not in made:
+            made[own] = network.modality.target(store.geometry, own, resolution, options)
+        found[index] = made[own]
+    return found
+
+
+def assembled(network: Network, store: Functaset, rows: Sequence[int], resolution: str = "") -> Iterator[np.ndarray]:
+    """Decoded arrays of `rows`, as users know them; `resolution` as in decode, "": as each was encoded."""
+    targets = targets_of(store, network, rows, resolution, network.modality.decode_options())
+    for row, features in decoded(viewed(network, store, targets), store, targets):
+        yield network.modality.assemble(targets[row].geometry, features, targets[row].shape)
+
+
+def viewed(network: Network, store: Functaset, targets: Mapping[int, Target]) -> Network:
+    """The network of `store`, with the renderer that `targets` are seen through."""
+    seen = next(iter(targets.values())).render if targets else {}
+    return basenet.restore(store.base, seen) if seen else network
 
 
 def decoded(network: Network, store: Functaset, targets: Mapping[int, Target]) -> Iterator[tuple[int, np.ndarray]]:

@@ -12,14 +12,19 @@ LEAST = 8  # vectors a subset has at least
 def frechet(a: np.ndarray, b: np.ndarray) -> float:
     """Frechet distance between the Gaussians of the rows of `a` [n, d] and `b` [m, d] (Heusel et al., 2017, eq. 6).
 
-    The trace of the root of the product comes from its eigenvalues, which are those of a product of two positive
-    matrices and so never negative but for rounding.
+    With C_a = A'A and C_b = B'B, the trace of the root of C_a C_b is the sum of the singular values of A B', which are
+    never negative, unlike eigenvalues of the product, and are as few as the rows where these are fewer than d.
     """
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    of_a, of_b = np.cov(a, rowvar=False).reshape(a.shape[1], -1), np.cov(b, rowvar=False).reshape(b.shape[1], -1)
-    root = np.sqrt(np.maximum(np.linalg.eigvals(of_a @ of_b).real, 0.0)).sum()
-    distance = np.sum((a.mean(axis=0) - b.mean(axis=0)) ** 2) + np.trace(of_a) + np.trace(of_b) - 2.0 * root
-    return float(max(distance, 0.0))
+    of_a, of_b = _root(a), _root(b)
+    both = np.linalg.svd(of_a @ of_b.T, compute_uv=False).sum()
+    apart = np.sum((a.mean(axis=0, dtype=np.float64) - b.mean(axis=0, dtype=np.float64)) ** 2)
+    return float(max(apart + np.sum(of_a**2) + np.sum(of_b**2) - 2.0 * both, 0.0))
+
+
+def _root(rows: np.ndarray) -> np.ndarray:
+    """R [min(n, d), d] with R'R the covariance of rows [n, d]."""
+    centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
+    return np.linalg.qr(centred, mode="r") / np.sqrt(len(rows) - 1)
 
 
 class Distance(NamedTuple):

@@ -34,7 +34,7 @@ def draw(
     Raises:
         ConfigError, DataError: `original` is given and cannot be read.
     """
-    found, note = _originals(original, store, network, list(targets))
+    found, note = originals(original, store, network, list(targets))
     if note:
         yield Note(note, warning=True)
     run, modality, rows = runner(network.decoder, network.theta), network.modality, []
@@ -55,12 +55,14 @@ def draw(
     modality.sheet(Path(sheet), rows, next(iter(targets.values())).geometry)
 
 
-def _originals(
+def originals(
     original: str | None, store: Functaset, network: Network, indices: Sequence[int]
 ) -> tuple[dict[int, tuple[Signal, Shape, dict[str, Any]]], str | None]:
     """Previews of the data as they are read for encoding, their shapes and geometry, where they can be found still."""
     recorded = store.attrs.get("encode", {})
     where = original or recorded.get("source")
+    if where is None and "encode" not in store.attrs:
+        return {}, None  # sampled or imputed: there are none
     if where is None:
         return {}, "the set does not say where its data came from; --original DIR shows them beside"
     try:

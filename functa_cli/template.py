@@ -24,15 +24,16 @@ def begin(
     latent_shape: Sequence[int],
     known: Known,
     figures: Sequence[str] = (),
-    encode: dict[str, Any],
+    how: dict[str, Any],
+    verb: str = "encode",
     shard: int = 1024,
     overwrite: bool = False,
 ) -> Functaset:
     """The functaset of this request: continued if it is there, made (template first) if not.
 
-    `figures`: names of float32 arrays [datum] that are written beside the errors. `encode`: JSON, how the data are
-    encoded; all of it but "source" decides what comes out. `shard`: data a shard, rounded up to whole chunks, and down
-    to what the data need.
+    `figures`: names of float32 arrays [datum] that are written beside the errors. `how`: JSON, what `verb` was asked
+    for, kept in the attributes under its name; all of it but "source" decides what comes out. `shard`: data a shard,
+    rounded up to whole chunks, and down to what the data need.
 
     Raises:
         StoreError: `path` holds something else, unless it is a store of ours and `overwrite` is set.
@@ -52,14 +53,14 @@ def begin(
             "info": base.info,
             "classes": list(known.classes),
             "columns": sorted(known.columns),
-            "encode": {**encode, "shard": shard},
+            verb: {**how, "shard": shard},
             "version": __version__,
         }
     )
     found = existing(path)
     if found is not None and not overwrite:
         if not found.get("unfinished"):
-            return _continued(path, found, header, known)
+            return _continued(path, found, header, known, verb)
         if found.get("kind") != "functaset":
             raise StoreError(f"{path!r} holds an unfinished base network; {OVERWRITE}")
     group = prepare(path, "functaset", {})
@@ -79,12 +80,12 @@ def begin(
     return Functaset(path, group)
 
 
-def _continued(path: str, found: dict[str, Any], header: dict[str, Any], known: Known) -> Functaset:
-    names = {"kind": "kind", "fingerprint": "base network", "encode": "setting"}
+def _continued(path: str, found: dict[str, Any], header: dict[str, Any], known: Known, verb: str) -> Functaset:
+    names = {"kind": "kind", "fingerprint": "base network", verb: "setting"}
     names |= {name: name for name in ("classes", "geometry")}
     for key, name in names.items():
         have, want = found.get(key), header[key]
-        if key == "encode":  # the same data may be reached by another path
+        if key == verb:  # the same data may be reached by another path
             have, want = ({k: v for k, v in (value or {}).items() if k != "source"} for value in (have, want))
         if have != want:
             raise StoreError(f"{path!r} exists with another {name} ({difference(have, want, name)}); {OVERWRITE}")

@@ -41,7 +41,7 @@ def begin(path, base, *, overwrite=False, shard=3, latent=(8,), steps=3, **chang
         base=read_base(base),
         latent_shape=latent,
         known=known(**changes),
-        encode={"steps": steps, "source": "here", "data": {"split": "auto"}},
+        how={"steps": steps, "source": "here", "data": {"split": "auto"}},
         shard=shard,
         overwrite=overwrite,
     )

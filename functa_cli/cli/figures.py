@@ -2,14 +2,14 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from functa_cli.events import Progress
 
 Clock = Callable[[], float]
 PLURALS = {"datum": "data"}
-NAMES = {"psnr": "PSNR", "iou": "IoU", "rmse": "RMSE"}
+NAMES = {"psnr": "PSNR", "iou": "IoU", "rmse": "RMSE", "fid": "FID", "cov": "COV", "mmd": "MMD", "nna": "1-NNA"}
 
 
 class Throttle:
@@ -102,9 +102,24 @@ def print_summary(values: Mapping[str, Any]) -> None:
 
 def summary(values: Mapping[str, Any]) -> str:
     """Lines of a name and a value each, in columns; what is None is left out."""
-    rows = [(_label(key), _value(key, value)) for key, value in values.items() if value is not None]
-    width = max((len(name) for name, _ in rows), default=0)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+    tables = {key: value for key, value in values.items() if _is_table(value)}
+    rows = [(_label(key), _value(key, item)) for key, item in values.items() if item is not None and key not in tables]
+    return "\n".join([*_columns(rows), *(line for table in tables.values() for line in ["", *_table(table)])])
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and bool(value) and all(isinstance(item, Mapping) for item in value)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines of a heading and a row each."""
+    return _columns([tuple(map(_label, rows[0])), *(tuple(_value(*item) for item in row.items()) for row in rows)])
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """A line a row, each column but the last filled up to its longest."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
 
 
 def _label(key: str) -> str:

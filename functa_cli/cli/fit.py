@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from functa_cli import plugins
 from functa_cli.cli import brought, options, runtime, settings, values
 from functa_cli.events import Event
 
@@ -15,8 +16,9 @@ Examples:
   functa fit --modality image photos/ --init shipped --steps 1000
   functa fit --modality era5 t2m.nc --latent-dim 64
   functa fit --modality voxel
+  functa fit photos.zarr --prior flow
 
-The last one fits the small real set that ships with the package.
+The one without DATA fits the small real set that ships with the package.
 
 A run that was cut off continues when the same command is given again, and ends with the same bytes.
 """
@@ -25,6 +27,12 @@ A run that was cut off continues when the same command is given again, and ends 
 @click.command("fit", cls=brought.Command, table="options", presets=True, epilog=EPILOG)
 @click.argument("data", required=False, type=click.Path())
 @options.modality("Kind of data; --config may say it too.")
+@click.option(
+    "--prior",
+    default=None,
+    type=click.Choice(plugins.names("priors")),
+    help="Learn a prior of this kind from the functaset DATA, and keep it inside.",
+)
 @click.option(
     "-o", "--out", default="base.zarr", show_default=True, type=click.Path(), help="Where the base network goes."
 )
@@ -49,9 +57,19 @@ def command(output: options.Output, **given: Any) -> None:
     """Meta-learn a base network on DATA (Algorithm 1) and write it to base.zarr.
 
     DATA is a folder or a file of what --modality reads. Without DATA the small real set of the package is used.
+
+    With --prior, DATA is a functaset, and what is learned from its modulations stays inside it. Of the settings,
+    --recipe, --steps, --batch, --rate, --seed and --set count then, with defaults of their own.
     """
 
     def start() -> Iterator[Event]:
+        if given["prior"] is not None:
+            if given["data"] is None:
+                raise click.UsageError("give the functaset that the prior is learned from")
+            layers = settings.of_learning(given, ("prior", "learn", "labels", "seed"))
+            from functa_cli.fit_prior import fit_prior
+
+            return fit_prior(given["data"], kind=given["prior"], layers=layers, overwrite=given["overwrite"])
         modality, layers = settings.of_fit(given)
         from functa_cli.fit import fit
 

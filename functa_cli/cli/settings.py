@@ -12,6 +12,13 @@ from functa_cli.config import Config, RenderConfig, merge, overlay
 from functa_cli.errors import ConfigError
 
 Layer = dict[str, Any]
+LEARNING = {  # flags of fit that learning from a functaset takes, and what they set there
+    "recipe": "learn.recipe",
+    "steps": "learn.steps",
+    "batch": "learn.batch",
+    "rate": "learn.rate",
+    "seed": "seed",
+}
 
 
 def of_fit(given: Mapping[str, Any]) -> tuple[str, list[Layer]]:
@@ -26,6 +33,34 @@ def of_fit(given: Mapping[str, Any]) -> tuple[str, list[Layer]]:
         raise click.UsageError(f"give --modality, one of: {', '.join(plugins.names('modalities'))}")
     _check(modality, layers)
     return modality, [layer for layer in layers if layer]
+
+
+def of_learning(given: Mapping[str, Any], tables: Sequence[str]) -> list[Layer]:
+    """Layers of the options `given` to a fit that learns from a functaset; `tables`: of its settings.
+
+    Settings of other things in a file are passed over.
+
+    Raises:
+        click.UsageError: a flag that is of base networks. ConfigError: one in --set that is.
+    """
+    flags = {name: LEARNING[name] for name in SETTINGS if name in LEARNING and given[name] is not None}
+    others = [name for name in (*SETTINGS, "init") if name not in LEARNING and given[name] is not None]
+    others += list(brought.given_flags("options", given))
+    if others or given["modality"]:
+        flag = f"--{(others or ['modality'])[0].replace('_', '-')}"
+        raise click.UsageError(f"{flag} is of base networks; learning from a functaset does not take it")
+    for layer in given["set"]:
+        for key in layer:
+            if key not in tables:
+                raise ConfigError(f"unknown setting {key!r}; known here: {', '.join(tables)}")
+    config = {key: value for key, value in (given["config"] or {}).items() if key in tables}
+    layers = [config, *given["set"]]
+    for name, setting in flags.items():
+        value = given[name]
+        for part in reversed(setting.split(".")):
+            value = {part: value}
+        layers.append(value)
+    return [layer for layer in layers if layer]
 
 
 def of_encode(given: Mapping[str, Any]) -> tuple[str | None, int, list[Layer]]:
