@@ -8,7 +8,7 @@ from functa_cli import __version__
 from functa_cli.cli import exits
 
 VERBS = {
-    "fit": "Meta-learn a base network on your data, or a prior on a functaset.",
+    "fit": "Meta-learn a base network, or a prior or classifier on a functaset.",
     "encode": "Turn data into a functaset: one vector of modulations each.",
     "decode": "Turn a functaset back into data, at any resolution.",
     "sample": "Draw new functa from a prior, or walk between those that are there.",

@@ -1,6 +1,6 @@
 """`functa fit`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -17,6 +17,7 @@ Examples:
   functa fit --modality era5 t2m.nc --latent-dim 64
   functa fit --modality voxel
   functa fit photos.zarr --prior flow
+  functa fit photos.zarr --classifier --seeds 3
 
 The one without DATA fits the small real set that ships with the package.
 
@@ -32,6 +33,13 @@ A run that was cut off continues when the same command is given again, and ends 
     default=None,
     type=click.Choice(plugins.names("priors")),
     help="Learn a prior of this kind from the functaset DATA, and keep it inside.",
+)
+@click.option("--classifier", is_flag=True, help="Learn to tell the classes of the functaset DATA, and keep it inside.")
+@click.option(
+    "--seeds",
+    default=None,
+    type=values.whole(1),
+    help="With --classifier: learn so many, which decide together.  [default: 1]",
 )
 @click.option(
     "-o", "--out", default="base.zarr", show_default=True, type=click.Path(), help="Where the base network goes."
@@ -58,18 +66,15 @@ def command(output: options.Output, **given: Any) -> None:
 
     DATA is a folder or a file of what --modality reads. Without DATA the small real set of the package is used.
 
-    With --prior, DATA is a functaset, and what is learned from its modulations stays inside it. Of the settings,
-    --recipe, --steps, --batch, --rate, --seed and --set count then, with defaults of their own.
+    With --prior or --classifier, DATA is a functaset, and what is learned from its modulations stays inside it. Of the
+    settings, --recipe, --steps, --batch, --rate, --seed and --set count then, with defaults of their own.
     """
+    if given["seeds"] is not None and not given["classifier"]:
+        raise click.UsageError("--seeds is of --classifier; it counts for nothing else")
 
     def start() -> Iterator[Event]:
-        if given["prior"] is not None:
-            if given["data"] is None:
-                raise click.UsageError("give the functaset that the prior is learned from")
-            layers = settings.of_learning(given, ("prior", "learn", "labels", "seed"))
-            from functa_cli.fit_prior import fit_prior
-
-            return fit_prior(given["data"], kind=given["prior"], layers=layers, overwrite=given["overwrite"])
+        if given["prior"] is not None or given["classifier"]:
+            return _learning(given)
         modality, layers = settings.of_fit(given)
         from functa_cli.fit import fit
 
@@ -78,3 +83,23 @@ def command(output: options.Output, **given: Any) -> None:
         return fit(given["data"], given["out"], modality=modality, layers=layers, **rest)
 
     runtime.run(start, output)
+
+
+def _learning(given: Mapping[str, Any]) -> Iterator[Event]:
+    """The verb that learns from a functaset."""
+    if given["prior"] is not None and given["classifier"]:
+        raise click.UsageError("give --prior or --classifier, one after the other; both stay in the functaset")
+    if given["data"] is None:
+        raise click.UsageError(
+            f"give the functaset that the {'classifier' if given['classifier'] else 'prior'} is learned from"
+        )
+    if given["classifier"]:
+        layers = settings.of_learning(given, ("classifier", "learn", "validation", "seeds", "seed"))
+        from functa_cli.fit_classifier import fit_classifier
+
+        several = [{"seeds": given["seeds"]}] if given["seeds"] else []
+        return fit_classifier(given["data"], layers=[*layers, *several], overwrite=given["overwrite"])
+    layers = settings.of_learning(given, ("prior", "learn", "labels", "seed"))
+    from functa_cli.fit_prior import fit_prior
+
+    return fit_prior(given["data"], kind=given["prior"], layers=layers, overwrite=given["overwrite"])
