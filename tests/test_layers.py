@@ -15,9 +15,10 @@ ROWS = [
     "scenefiles srn cameras views viewset animations "
     "rules observe masks gridfiles times units slices rectilinear climate fieldset regrid netcdf maps",
     "sine linear render decoder fields tiles buckets loss inner polish stream metrics "
-    "prior priors residual spline scale merit inception coverage classifier confusion",
+    "posterior prior priors residual spline scale merit inception coverage classifier confusion",
     "meta guard train learn",
-    "basenet priornet encoder evaluate pairs look fit fit_prior fit_classifier classifiernet classify encode decode drawn walk quality sample",
+    "basenet priornet encoder evaluate pairs look fit fit_prior fit_classifier classifiernet classify encode decode "
+    "drawn walk quality sample partly complete truth completions impute",
     "cli",
 ]
 NEVER = [
