@@ -228,7 +228,7 @@ class Modality(NamedTuple):
     query: Callable[[Geometry, Shape, int, int], np.ndarray]  # coords of the points start to stop of a target
     assemble: Callable[[Geometry, np.ndarray, Shape], np.ndarray]  # features [n, c] -> array as users know it
     forms: Mapping[str, Form]  # by the name that --as gives; the first is the default
-    sheet: Callable[..., None]  # sheet(path, [(original or None, reconstruction), ...], geometry), assembled arrays
+    sheet: Callable[..., None]  # sheet(path, rows of assembled arrays or None, geometry): a PNG
     axes: tuple[str, ...] = ()  # names of the axes of `Source.shapes`, for rules and messages
     unit: str = "datum"  # what one datum is called where progress is counted
     decode_options: type[DecodeOptions] = DecodeOptions

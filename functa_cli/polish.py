@@ -32,14 +32,14 @@ def polish(decoder: Decoder, theta: Tree, phi: jax.Array, batch: Signal, *, step
     shape, d = phi.shape[1:], phi[0].size
     layers = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(partial(decoder.modulate, theta), phi[0])))
     tiles = cut(batch, Plan(1, min(n, max(64, VALUES // (c * (layers + d))))))
-    system = partial(_system, decoder, theta, tiles)
+    normal = partial(system, decoder, theta, tiles)
 
     def step(state: tuple, _: None) -> tuple[tuple, None]:
         phi, (error, square, gradient), damping = state
         scale = damping * jnp.trace(square, axis1=1, axis2=2) / d + 1e-12
         moved = jnp.linalg.solve(square + scale[:, None, None] * jnp.eye(d), gradient[..., None])[..., 0]
         there = phi - jnp.where(jnp.isfinite(moved), moved, 0.0)
-        found = system(there.reshape(-1, *shape))
+        found = normal(there.reshape(-1, *shape))
         better = found[0] < error
 
         def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
@@ -48,12 +48,12 @@ def polish(decoder: Decoder, theta: Tree, phi: jax.Array, batch: Signal, *, step
         kept = jax.tree.map(chosen, (there, found), (phi, (error, square, gradient)))
         return (*kept, damping * jnp.where(better, LOWER, HIGHER)), None
 
-    begun = (phi.reshape(b, d), system(phi), jnp.full(b, DAMPING))
+    begun = (phi.reshape(b, d), normal(phi), jnp.full(b, DAMPING))
     (best, _, _), _ = lax.scan(step, begun, None, length=steps)
     return best.reshape(b, *shape)
 
 
-def _system(decoder: Decoder, theta: Tree, tiles: Tiles, phi: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def system(decoder: Decoder, theta: Tree, tiles: Tiles, phi: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Error [b], J^T W J [b, d, d] and J^T W r [b, d] at `phi` [b, *latent_shape]."""
 
     def one(tile: Tiles, phi: jax.Array) -> tuple[Any, tuple]:

@@ -13,23 +13,27 @@ GAP = 4
 WIDEST = 1600  # pixels
 
 
-def contact_sheet(path: Path, rows: Sequence[tuple[np.ndarray | None, np.ndarray]], geometry: dict[str, Any]) -> None:
-    """Write a PNG of pairs: each original (None: left out everywhere if all are) left of its reconstruction.
+def contact_sheet(path: Path, rows: Sequence[Sequence[np.ndarray | None]], geometry: dict[str, Any]) -> None:
+    """Write a PNG of rows of one length, such as each original left of its reconstruction.
+
+    A column that is None in all rows is left out.
 
     Arrays are uint8 [rows, columns] or [rows, columns, 3]; of any size, each is fitted into a cell.
     """
     del geometry
-    paired = any(original is not None for original, _ in rows)
-    largest = max(max(array.shape[:2]) for _, array in rows)
+    shown = [place for place, column in enumerate(zip(*rows)) if any(array is not None for array in column)]
+    largest = max(max(array.shape[:2]) for row in rows for array in row if array is not None)
     cell = min(max(CELL, largest), LARGEST_CELL)
-    width = (2 if paired else 1) * cell + (1 if paired else 0)
-    columns = max(1, min(len(rows), WIDEST // (width + GAP), int(np.ceil(np.sqrt(2 * len(rows))))))
+    width = len(shown) * (cell + 1) - 1
+    columns = max(
+        1, min(len(rows), WIDEST // (width + GAP), int(np.ceil(np.sqrt(2 * len(rows) / max(1, len(shown) - 1)))))
+    )
     lines = -(-len(rows) // columns)
     sheet = Image.new("RGB", (columns * (width + GAP) + GAP, lines * (cell + GAP) + GAP), "white")
-    for number, pair in enumerate(rows):
+    for number, row in enumerate(rows):
         x = GAP + (number % columns) * (width + GAP)
         y = GAP + (number // columns) * (cell + GAP)
-        for array in pair if paired else pair[1:]:
+        for array in [row[place] for place in shown]:
             if array is not None:
                 picture = _fitted(array, cell)
                 sheet.paste(picture, (x + (cell - picture.width) // 2, y + (cell - picture.height) // 2))

@@ -12,6 +12,7 @@ VERBS = {
     "encode": "Turn data into a functaset: one vector of modulations each.",
     "decode": "Turn a functaset back into data, at any resolution.",
     "sample": "Draw new functa from a prior, or walk between those that are there.",
+    "impute": "Complete data of which a part was seen, with a prior.",
     "classify": "Tell the classes of functa, with a classifier that fit has learned.",
 }
 

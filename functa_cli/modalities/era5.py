@@ -89,10 +89,10 @@ def write_nc(path: Path, array: np.ndarray, geometry: Geometry) -> None:
     fields.close(failed=False)
 
 
-def sheet(path: Path, rows: Sequence[tuple[np.ndarray | None, np.ndarray]], geometry: Geometry) -> None:
-    """Write a PNG of pairs of maps, coloured over the range of the training data."""
+def sheet(path: Path, rows: Sequence[Sequence[np.ndarray | None]], geometry: Geometry) -> None:
+    """Write a PNG of maps, coloured over the range of the training data."""
     draw = partial(_picture, geometry=geometry)
-    contact_sheet(path, [(None if old is None else draw(old), draw(new)) for old, new in rows], geometry)
+    contact_sheet(path, [[None if array is None else draw(array) for array in row] for row in rows], geometry)
 
 
 def example(folder: Path) -> None:

@@ -127,9 +127,9 @@ def write_folder(path: Path, array: np.ndarray, geometry: Geometry) -> None:
     (path / "intrinsics.txt").write_text(format_intrinsics(_camera(geometry, rows, columns)))
 
 
-def sheet(path: Path, rows: Sequence[tuple[np.ndarray | None, np.ndarray]], geometry: Geometry) -> None:
-    """Write a PNG of pairs: a view and its reconstruction."""
-    contact_sheet(path, [(None if old is None else _shown(old)[0], _shown(new)[0]) for old, new in rows], geometry)
+def sheet(path: Path, rows: Sequence[Sequence[np.ndarray | None]], geometry: Geometry) -> None:
+    """Write a PNG of the first view of each."""
+    contact_sheet(path, [[None if array is None else _shown(array)[0] for array in row] for row in rows], geometry)
 
 
 def example(folder: Path) -> None:

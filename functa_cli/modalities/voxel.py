@@ -90,9 +90,9 @@ def write_mesh(path: Path, array: np.ndarray, geometry: Geometry, *, kind: str) 
 
 
 def sheet(path: Path, rows: Any, geometry: Geometry) -> None:
-    """Write a PNG of shaded shapes: each original left of its reconstruction."""
+    """Write a PNG of shaded shapes."""
     draw = partial(shaded, level=_threshold(geometry))
-    contact_sheet(path, [(None if old is None else draw(old), draw(new)) for old, new in rows], geometry)
+    contact_sheet(path, [[None if array is None else draw(array) for array in row] for row in rows], geometry)
 
 
 def cloud(array: np.ndarray, points: int, rng: np.random.Generator) -> np.ndarray | None:

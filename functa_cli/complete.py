@@ -1,0 +1,161 @@
+"""Partly observed data to modulations, batch by batch: by the inner loop alone, or with a prior (equation 2)."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from functa_cli import basenet, buckets, stream
+from functa_cli.basenet import Network
+from functa_cli.errors import DataError
+from functa_cli.folder import number_of
+from functa_cli.partly import Observed, Partly
+from functa_cli.posterior import Asked, Belief, descend
+from functa_cli.priornet import Model
+from functa_cli.signal import Signal, pieces
+
+POINTS = 2048  # of a datum that steps with a prior look at, at most
+WHOLE = 1 << 18  # that the inner loop alone looks at, at most
+BATCH = 32  # problems at once
+HELD = 1 << 21  # observed points that are held at once
+BLOCK = 1 << 16  # points that errors are taken of at once
+STREAM = 13  # of random numbers
+
+
+class Ask(NamedTuple):
+    """How data are completed."""
+
+    trust: float  # lambda, in nats for a squared error of 1
+    steps: int
+    starts: int  # prior samples that the steps start from, besides the encoded modulation of what is observed
+    samples: int  # completions of each datum; 1: the most likely one
+    seed: int
+
+
+class Completed(NamedTuple):
+    """One completion."""
+
+    phi: np.ndarray  # [*latent_shape]
+    objective: float  # U of posterior.py in nats; NaN without a prior
+
+
+class Completer:
+    """Programs that complete data with the prior of `model`; None: by the inner loop alone."""
+
+    def __init__(self, network: Network, partly: Partly, model: Model | None, ask: Ask):
+        self.network, self.partly, self.model, self.ask = network, partly, model, ask
+        self.inner = partial(basenet.compiled_fit(network, network.config.inner.steps), network.theta)
+        self.blocks: dict[int, stream.Programs] = {}
+        self.most = WHOLE if model is None else POINTS
+        if model is not None:
+            self.belief = Belief(model.parameters, jnp.asarray(model.scale.mean), jnp.asarray(model.scale.factor))
+            self.steps = jax.jit(partial(descend, network.decoder, model.prior, steps=ask.steps))
+            self.draw = jax.jit(lambda *given: model.prior.from_noise(*given) if model.prior.from_noise else None)
+
+    def completed(self, rows: Sequence[tuple[int, int]]) -> Iterator[tuple[list[tuple[int, int]], Any]]:
+        """Results for (datum, number of its completion): the row with the reason, or rows, observed and completed."""
+        held: dict[int, list[tuple[tuple[int, int], Observed]]] = {}
+        count, last = 0, None
+        for row in rows:
+            try:
+                last = last if last is not None and last.index == row[0] else self.partly.read(row[0])
+            except DataError as error:
+                last = None
+                yield [row], str(error)
+                continue
+            size = buckets.bucket(min(len(last.points), self.most))
+            held.setdefault(size, []).append((row, last))
+            count += len(last.points)
+            full = (
+                [size]
+                if len(held[size]) == BATCH or len(held[size]) * size > HELD
+                else list(held)
+                if count > HELD
+                else []
+            )
+            for size in full:
+                waiting = held.pop(size)
+                count -= sum(len(one.points) for _, one in waiting)
+                yield self._batch(waiting, size)
+        for size, waiting in held.items():
+            yield self._batch(waiting, size)
+
+    def look(self, phi: np.ndarray, signal: Signal) -> tuple[float, np.ndarray]:
+        """Error and sums [s] of the modality's scores at the points of a signal."""
+        size = min(BLOCK, buckets.bucket(len(signal.weights)))
+        if size not in self.blocks:
+            self.blocks[size] = stream.programs(self.network.decoder, size, self.network.modality.scores.sums)
+        return stream.look(self.blocks[size], self.network.theta, phi, partial(pieces, signal, size))
+
+    def encoded(self, observed: Sequence[Observed]) -> np.ndarray:
+        """Modulations [b, *latent_shape] of what is observed of some data, by the inner loop alone."""
+        size = buckets.bucket(max(min(len(one.points), self.most) for one in observed))
+        return np.asarray(self.inner(self._signals(observed, size)).phi)[: len(observed)]
+
+    def _batch(self, waiting: list[tuple[tuple[int, int], Observed]], size: int) -> Any:
+        rows, observed = [row for row, _ in waiting], [one for _, one in waiting]
+        batch = self._signals(observed, size)
+        phi = np.asarray(self.inner(batch).phi)
+        objective = np.full(len(phi), np.nan)
+        if self.model is not None:
+            phi, objective = self._likely(rows, observed, batch, phi)
+        return rows, (observed, [Completed(*one) for one in zip(phi[: len(rows)], objective)])
+
+    def _likely(
+        self, rows: list[tuple[int, int]], observed: list[Observed], batch: Signal, phi: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The best end of all starts."""
+        model, ask, many = self.model, self.ask, len(phi)
+        assert model is not None
+        labels = model.label(np.full(many, -1))
+        total = [float(one.signal.weights.sum(dtype=np.float64)) * batch.features.shape[-1] for one in observed]
+        weight = np.pad(ask.trust * np.array(total, np.float32), (0, many - len(rows)))
+        draws = np.zeros((max(ask.starts, 1), many, phi[0].size), np.float32)
+        anchor = None
+        for place, row in enumerate(rows):
+            rng = self._generator(row)
+            draws[:, place] = rng.standard_normal(draws.shape[::2])
+            if ask.samples > 1:
+                noise = rng.standard_normal(batch.features.shape[1:]) / np.sqrt(2.0 * ask.trust)
+                batch.features[place] += self._thinned(observed[place], batch.weights[place]) * noise
+        starts = [model.scale.normalise(phi)]
+        starts += [np.asarray(self.draw(model.parameters, noise, labels)) for noise in draws[: ask.starts]]
+        if ask.samples > 1:
+            anchor = draws[0]
+        asked = Asked(batch, jnp.asarray(weight), labels, anchor)
+        best = None
+        for start in starts:
+            found = [np.asarray(part) for part in self.steps(self.network.theta, self.belief, asked, start)]
+            value = np.where(np.isfinite(found[1]), found[1], np.inf)
+            if best is None:
+                best = (found[0].copy(), value)
+                continue
+            better = value < best[1]
+            best[0][better], best[1][better] = found[0][better], value[better]
+        assert best is not None
+        phi = model.scale.restore(best[0]).reshape(phi.shape)
+        return phi, best[1] + model.scale.log_volume * (anchor is None)
+
+    def _thinned(self, observed: Observed, weights: np.ndarray) -> np.ndarray:
+        """Deviations [n, 1] of the noise of points in units of that of one observed value.
+
+        Each point stands for as many as there are observed points to one that is looked at.
+        """
+        share = weights.sum(dtype=np.float64) / observed.signal.weights.sum(dtype=np.float64)
+        scale = np.sqrt(share / np.where(weights > 0, weights, 1.0))
+        return np.where(weights > 0, scale, 0.0)[:, None].astype(np.float32)
+
+    def _generator(self, row: tuple[int, int]) -> np.random.Generator:
+        name = self.partly.source.ids[row[0]]
+        return np.random.default_rng([self.ask.seed, STREAM, number_of(name), row[1]])
+
+    def _signals(self, observed: Sequence[Observed], size: int) -> Signal:
+        """A batch of a power of two signals, each padded to `size` points of weight 0."""
+        ids = self.partly.source.ids
+        parts = [one.some(self.most, self.ask.seed, ids[one.index]) for one in observed]
+        parts += [parts[-1]] * ((1 << (len(parts) - 1).bit_length()) - len(parts))
+        rows = [[np.pad(a, [(0, size - len(a)), *[(0, 0)] * (a.ndim - 1)]) for a in part] for part in parts]
+        return Signal(*(np.stack(column).astype(np.float32) for column in zip(*rows)))
