@@ -19,6 +19,7 @@ from functa_cli.signal import Signal, pieces
 
 POINTS = 2048  # of a datum that steps with a prior look at, at most
 WHOLE = 1 << 18  # that the inner loop alone looks at, at most
+WORTH = 1.0  # independent values that all that is seen counts as, for each modulation
 BATCH = 32  # problems at once
 HELD = 1 << 21  # observed points that are held at once
 BLOCK = 1 << 16  # points that errors are taken of at once
@@ -28,7 +29,8 @@ STREAM = 13  # of random numbers
 class Ask(NamedTuple):
     """How data are completed."""
 
-    trust: float  # lambda, in nats for a squared error of 1
+    trust: float | None  # lambda, in nats for a squared error of 1; None: see `trust`
+    error: float  # mean squared error of a functum where all is observed
     steps: int
     starts: int  # prior samples that the steps start from, besides the encoded modulation of what is observed
     samples: int  # completions of each datum; 1: the most likely one
@@ -40,10 +42,23 @@ class Completed(NamedTuple):
 
     phi: np.ndarray  # [*latent_shape]
     objective: float  # U of posterior.py in nats; NaN without a prior
+    trust: float  # lambda; NaN without a prior
+
+
+def programs(network: Network, model: Model, steps: int) -> tuple[Any, Any]:
+    """`posterior.descend` and the prior's `from_noise` under jit."""
+    assert model.prior.from_noise is not None
+    return jax.jit(partial(descend, network.decoder, model.prior, steps=steps)), jax.jit(model.prior.from_noise)
 
 
 class Completer:
-    """Programs that complete data with the prior of `model`; None: by the inner loop alone."""
+    """Programs that complete data with the prior of `model`; None: by the inner loop alone.
+
+    Where no lambda is asked for, it is 1 / (2 e), with e the mean error of a functum whose datum is seen wholly, times
+    a share. 1 / (2 e) alone would be right if what a functum leaves were noise, independent from value to value; it is
+    smooth, and neighbours say the same. So all that is seen of a datum counts as `WORTH` independent values for each
+    modulation, or as many as there are, at any resolution.
+    """
 
     def __init__(self, network: Network, partly: Partly, model: Model | None, ask: Ask):
         self.network, self.partly, self.model, self.ask = network, partly, model, ask
@@ -52,8 +67,7 @@ class Completer:
         self.most = WHOLE if model is None else POINTS
         if model is not None:
             self.belief = Belief(model.parameters, jnp.asarray(model.scale.mean), jnp.asarray(model.scale.factor))
-            self.steps = jax.jit(partial(descend, network.decoder, model.prior, steps=ask.steps))
-            self.draw = jax.jit(lambda *given: model.prior.from_noise(*given) if model.prior.from_noise else None)
+            self.steps, self.draw = programs(network, model, ask.steps)
 
     def completed(self, rows: Sequence[tuple[int, int]]) -> Iterator[tuple[list[tuple[int, int]], Any]]:
         """Results for (datum, number of its completion): the row with the reason, or rows, observed and completed."""
@@ -99,27 +113,41 @@ class Completer:
         rows, observed = [row for row, _ in waiting], [one for _, one in waiting]
         batch = self._signals(observed, size)
         phi = np.asarray(self.inner(batch).phi)
-        objective = np.full(len(phi), np.nan)
+        objective = own = np.full(len(phi), np.nan)
         if self.model is not None:
-            phi, objective = self._likely(rows, observed, batch, phi)
-        return rows, (observed, [Completed(*one) for one in zip(phi[: len(rows)], objective)])
+            own = self._trust(observed, batch.features.shape[-1])
+            phi, objective = self._likely(self.model, rows, observed, batch, phi, own)
+        return rows, (observed, [Completed(*one) for one in zip(phi[: len(rows)], objective, own)])
+
+    def _trust(self, observed: Sequence[Observed], channels: int) -> np.ndarray:
+        """Lambda of each datum."""
+        if self.ask.trust is not None:
+            return np.full(len(observed), self.ask.trust)
+        values = np.array([one.signal.weights.sum(dtype=np.float64) for one in observed]) * channels
+        worth = WORTH * float(np.prod(self.network.decoder.latent_shape))
+        return np.minimum(1.0, worth / values) / (2.0 * self.ask.error)
 
     def _likely(
-        self, rows: list[tuple[int, int]], observed: list[Observed], batch: Signal, phi: np.ndarray
+        self,
+        model: Model,
+        rows: list[tuple[int, int]],
+        observed: list[Observed],
+        batch: Signal,
+        phi: np.ndarray,
+        own: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The best end of all starts."""
-        model, ask, many = self.model, self.ask, len(phi)
-        assert model is not None
+        ask, many = self.ask, len(phi)
         labels = model.label(np.full(many, -1))
         total = [float(one.signal.weights.sum(dtype=np.float64)) * batch.features.shape[-1] for one in observed]
-        weight = np.pad(ask.trust * np.array(total, np.float32), (0, many - len(rows)))
+        weight = np.pad((own * total).astype(np.float32), (0, many - len(rows)))
         draws = np.zeros((max(ask.starts, 1), many, phi[0].size), np.float32)
         anchor = None
         for place, row in enumerate(rows):
             rng = self._generator(row)
             draws[:, place] = rng.standard_normal(draws.shape[::2])
             if ask.samples > 1:
-                noise = rng.standard_normal(batch.features.shape[1:]) / np.sqrt(2.0 * ask.trust)
+                noise = rng.standard_normal(batch.features.shape[1:]) / np.sqrt(2.0 * own[place])
                 batch.features[place] += self._thinned(observed[place], batch.weights[place]) * noise
         starts = [model.scale.normalise(phi)]
         starts += [np.asarray(self.draw(model.parameters, noise, labels)) for noise in draws[: ask.starts]]

@@ -17,6 +17,7 @@ from functa_cli.evaluate import decoded, targets_of, viewed
 from functa_cli.events import Event, Note, Progress, Result
 from functa_cli.modality import Chosen, Target, by
 from functa_cli.pairs import draw
+from functa_cli.partly import Again
 from functa_cli.store import Functaset
 from functa_cli.writers import AGAIN, ArrayWriter, CollectorWriter, FolderWriter, Writer
 
@@ -34,6 +35,7 @@ def decode(
     view: Mapping[str, Any] | None = None,
     sheet: str | None = None,
     original: str | None = None,
+    observed: bool = False,
     overwrite: bool = False,
     history: str = "functa decode",
 ) -> Iterator[Event]:
@@ -43,6 +45,7 @@ def decode(
     decode that the modality has of its own. `select`: a slice such as "0:100"; `ids`: names; both None: all.
     `form`: what is written, one of the modality's forms or collectors, "npz" or "zarr"; None: by the suffix of `out`.
     `sheet`: a PNG with originals (read from `original`, or from where the set was encoded) beside reconstructions.
+    `observed`: of a set that functa impute made, put what was seen back (read from `original`, or from where it was).
     `history`: what made the files, for formats that record it.
 
     Raises:
@@ -64,17 +67,20 @@ def decode(
     _check_places(out, sheet, original, overwrite)
     targets = targets_of(opened, network, usable, resolution or "", options)
     through = viewed(network, opened, targets)
+    again = Again(opened, network, original) if observed else None
 
     written: list[str] = []
     failed = 0
     if out is not None:
-        writer = _writer(out, form, opened, network, targets, history, overwrite)
+        writer = _writer(out, form, opened, network, targets, history, overwrite, observed)
         with writer:
             wanted = {index: target for index, target in targets.items() if writer.wants(index)}
             before = len(targets) - len(wanted)
             for done, (index, features) in enumerate(decoded(through, opened, wanted), start=before + 1):
                 target = targets[index]
                 try:
+                    if again is not None:
+                        features = again.put(index, features, target.shape)
                     writer.write(index, network.modality.assemble(target.geometry, features, target.shape))
                 except DataError as error:
                     failed += 1
@@ -143,6 +149,7 @@ def _writer(
     targets: Mapping[int, Target],
     history: str,
     overwrite: bool,
+    observed: bool,
 ) -> Writer:
     modality, ids, rows = network.modality, store.ids, list(targets)
     suffix = Path(out).suffix.removeprefix(".")
@@ -152,7 +159,7 @@ def _writer(
     elif form == "files":
         form = next(iter(modality.forms))
     if form in modality.forms and not (form in together and suffix == form):
-        request = _request(store, targets, form)
+        request = _request(store, targets, form + " observed" * observed)
         return FolderWriter(out, modality.forms[form], ids, targets, request, overwrite=overwrite)
     if form not in together:
         known = ", ".join(dict.fromkeys([*modality.forms, *sorted(together)]))

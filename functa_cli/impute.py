@@ -22,8 +22,6 @@ NONE = "none"  # the prior that is none
 PARTS = ("all", "train", "test")
 STEPS = 12
 STARTS = 1
-# What lambda times twice the set's own error is where none is given; see `trust_of`.
-SHARE = 0.01
 
 
 def impute(
@@ -50,10 +48,11 @@ def impute(
 
     `observe`, `mask`: what is seen, see `partly.Partly`. `options`: settings of the data that differ from those that
     the functaset was encoded with. `prior`: which one; None: the only one; "none": the inner loop on what is seen.
-    `trust`: lambda of equation 2; None: see `trust_of`. `steps`, `starts`, `samples`: see `complete.Ask`; of several
-    samples the rows are called id#0, id#1 and so on. `truth`: the complete data, for figures of what is seen and what
-    is hidden. `part`: of the split. `sheet`: a PNG of some data: what was seen, completed without and with the prior,
-    and the truth. The same call continues one that was cut off, with the same bytes.
+    `trust`: lambda of equation 2; None: by how well functa fit their data, see `Completer`. `steps`, `starts`,
+    `samples`: see `complete.Ask`; of several samples the rows are called id#0, id#1 and so on. `truth`: the complete
+    data, for figures of what is seen and what is hidden. `part`: of the split. `sheet`: a PNG of some data: what was
+    seen, completed without and with the prior, and the truth. The same call continues one that was cut off, with the
+    same bytes.
 
     Raises:
         ConfigError, DataError, StoreError: see their texts.
@@ -66,17 +65,26 @@ def impute(
     partly = Partly(network, data, observe=observe, mask=mask, options=own, seed=seed, geometry=store.geometry)
     yield Note(partly.source.found)
     yield from skipped(partly.source.problems)
-    trust = trust_of(store) if trust is None else trust
+    error = _error(store)
     known = Truth(network, partly, truth, own, store.geometry) if truth is not None else None
     if model is not None:
         how = f"{samples} samples" if samples > 1 else "the most likely completion"
-        yield Note(f"{how} by the {model.config.kind} prior in {path} ({model.fingerprint[:16]}), lambda {trust:.4g}")
-    ask = Ask(trust, steps, starts, samples, seed)
+        told = f"lambda {trust:g}" if trust is not None else f"lambda by an error of {error:.3g}"
+        yield Note(f"{how} by the {model.config.kind} prior in {path} ({model.fingerprint[:16]}), {told}")
+    ask = Ask(trust, error, steps, starts, samples, seed)
     rows = _rows(partly, part, samples)
     kind = NONE if model is None else model.config.kind
     request = {**partly.request, "prior": kind, "prior_fingerprint": model.fingerprint if model else None}
-    request = {**request, "lambda": trust, "steps": steps, "starts": starts, "samples": samples, "part": part}
-    names = ["objective"] * (model is not None) + (known.names if known else [])
+    request = {
+        **request,
+        "lambda": trust,
+        "error": error,
+        "steps": steps,
+        "starts": starts,
+        "samples": samples,
+        "part": part,
+    }
+    names = ["objective", "lambda"] * (model is not None) + (known.names if known else [])
     done = template.begin(
         out,
         base=store.base,
@@ -96,18 +104,14 @@ def impute(
     yield from _close(done, network, rows, known, [out, *([sheet] if sheet else [])])
 
 
-def trust_of(store: Functaset) -> float:
-    """Lambda where none is given: `SHARE` / (2 e), with e the mean error of the set's training data.
-
-    1 / (2 e) would be right if what a functum leaves of its datum were noise, independent from point to point and from
-    channel to channel; it is smooth, and the points of a neighbourhood say the same, so that `SHARE` of them count.
-    """
+def _error(store: Functaset) -> float:
+    """Mean error of the set's training data, which is what lambda is told from."""
     mse, train = store.errors(), np.array(store.split) == "train"
     usable = np.isfinite(mse)
     if not usable.any():
-        raise StoreError(f"{store.path!r} has no encoded data to tell lambda from; give --lambda")
-    error = float(mse[usable & train if (usable & train).any() else usable].mean(dtype=np.float64))
-    return SHARE / (2.0 * max(error, 1e-9))
+        raise StoreError(f"{store.path!r} has no encoded data; run functa encode first")
+    chosen = usable & train if (usable & train).any() else usable
+    return max(float(mse[chosen].mean(dtype=np.float64)), 1e-9)
 
 
 def _check(path: str, out: str, prior: str | None, samples: int, sheet: str | None, overwrite: bool) -> None:
@@ -122,7 +126,7 @@ def _check(path: str, out: str, prior: str | None, samples: int, sheet: str | No
 def _model(store: Functaset, kind: str | None) -> Model:
     """The prior that is asked for, which must have a density."""
     model = priornet.restore(store, kind)
-    if model.prior.log_prob is None or model.prior.to_noise is None:
+    if None in (model.prior.log_prob, model.prior.to_noise, model.prior.from_noise):
         raise ConfigError(
             f"the {model.config.kind} prior has no density, which equation 2 needs; "
             f"learn one that has: functa fit {store.path} --prior flow"
@@ -184,7 +188,7 @@ def _completed(
                 error, _ = completer.look(completed.phi, observed.signal)
                 phi[at], mse[at] = completed.phi, error
                 if "objective" in more:
-                    more["objective"][at] = completed.objective
+                    more["objective"][at], more["lambda"][at] = completed.objective, completed.trust
                 if known is not None:
                     for name, value in known.figures(completer, observed, completed.phi).items():
                         more[name][at] = value

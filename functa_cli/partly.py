@@ -1,6 +1,6 @@
 """Data of which a part is observed: what rules, masks and gaps in the files leave of each, as signals."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,10 +8,11 @@ import numpy as np
 from functa_cli import basenet, observe, rules
 from functa_cli.basenet import Network
 from functa_cli.config import to_dict
-from functa_cli.errors import DataError
+from functa_cli.errors import ConfigError, DataError
 from functa_cli.folder import number_of
 from functa_cli.masks import Masks
-from functa_cli.modality import Source
+from functa_cli.modality import Shape, Source, by
+from functa_cli.rules import VIEW
 from functa_cli.signal import Signal
 from functa_cli.store import Functaset
 
@@ -87,26 +88,50 @@ class Partly:
         return Observed(index, points, signal, note)
 
 
-def again(store: Functaset, network: Network, data: str | None) -> Partly:
-    """What was seen of the data that the functaset was made from by functa impute; `data`: where they are now.
+class Again:
+    """What was seen of the data that `functa impute` made a functaset from, to be put back into what it decodes to.
+
+    `data`: where the data are now; None: where they were.
 
     Raises:
-        DataError: it was not made so, or the data or masks are not there any more.
+        ConfigError: the data are views, which decode has other cameras for. DataError: the functaset was not made so,
+        or the data or masks are not there any more.
     """
-    asked = store.attrs.get("impute")
-    if asked is None:
-        raise DataError(f"{store.path!r} was not made by functa impute, so nothing of its data is known to be unseen")
-    return Partly(
-        network,
-        data or asked["source"],
-        observe=asked["observe"],
-        mask=asked["mask"],
-        options=asked["data"],
-        seed=asked["seed"],
-        geometry=store.geometry,
-    )
 
+    def __init__(self, store: Functaset, network: Network, data: str | None):
+        asked = store.attrs.get("impute")
+        if asked is None:
+            raise DataError(
+                f"{store.path!r} was not made by functa impute, so what was seen of its data is not known; "
+                "leave --observed out"
+            )
+        if VIEW in network.modality.axes:
+            raise ConfigError("--observed puts values back where they were seen, and decode has other views than these")
+        keys = ("observe", "mask", "seed")
+        self.partly = Partly(
+            network,
+            data or asked["source"],
+            options=asked["data"],
+            geometry=store.geometry,
+            **{key: asked[key] for key in keys},
+        )
+        names = [name.rpartition(SAMPLE)[0] for name in store.ids] if asked["samples"] > 1 else store.ids
+        place = {name: index for index, name in enumerate(self.partly.source.ids)}
+        missing = [name for name in names if name not in place]
+        if missing:
+            raise DataError(f"{data or asked['source']!r} lacks {len(missing)} of the data, the first {missing[0]!r}")
+        self.at, self.shapes = [place[name] for name in names], store.shapes
 
-def whose(names: Iterable[str]) -> list[str]:
-    """Names of the data that these completions are of."""
-    return [name.rpartition(SAMPLE)[0] or name for name in names]
+    def put(self, row: int, features: np.ndarray, shape: Shape) -> np.ndarray:
+        """Features [n, c] of a row that is decoded at `shape`, with what was seen in their place.
+
+        Raises:
+            ConfigError: not the grid of the data. DataError: the datum cannot be read.
+        """
+        own = tuple(self.shapes[row].tolist())
+        if shape != own:
+            raise ConfigError(f"--observed puts values back on the grid of the data, {by(own)}; leave --resolution out")
+        observed = self.partly.read(self.at[row])
+        features = features.copy()
+        features[observed.points] = observed.signal.features
+        return features

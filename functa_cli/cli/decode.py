@@ -18,6 +18,7 @@ Examples:
   functa decode cars.zarr out/ --orbit 36 --as webp
   functa decode photos.zarr some.npz --select 0:100 --resolution 64
   functa decode photos.zarr --sheet sheet.png
+  functa decode filled.zarr filled.nc --observed
   functa decode photos.zarr out/ --id cats/tom.jpg --id cats/kit.png
 
 A folder that was cut off is continued when the same command is given again.
@@ -51,7 +52,10 @@ A folder that was cut off is continued when the same command is given again.
     "--original",
     default=None,
     type=click.Path(),
-    help="Where the originals are, for --sheet.  [default: where they were encoded from]",
+    help="Where the originals are, for --sheet and --observed.  [default: where they were encoded from]",
+)
+@click.option(
+    "--observed", is_flag=True, help="Of what functa impute completed: put what was seen back, and decode the rest."
 )
 @options.apply(options.overwrite, options.output)
 def command(output: options.Output, **given: Any) -> None:
@@ -65,7 +69,7 @@ def command(output: options.Output, **given: Any) -> None:
     def start() -> Iterator[Event]:
         from functa_cli.decode import decode
 
-        keys = ("resolution", "select", "sheet", "original", "overwrite")
+        keys = ("resolution", "select", "sheet", "original", "observed", "overwrite")
         rest = {key: given[key] for key in keys}
         rest["view"] = brought.given_flags("decode_options", given)
         history = shlex.join(["functa", *sys.argv[1:]])
