@@ -1,5 +1,6 @@
 """`functa classify`: tell the classes of functa, or of data that are encoded first, with a classifier (6.6)."""
 
+import glob
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from functa_cli.confusion import Scores, score
 from functa_cli.encode import encode
 from functa_cli.errors import ConfigError, DataError, StoreError
 from functa_cli.events import Event, Note, Result
+from functa_cli.place import is_local, open_group
 from functa_cli.store import Functaset
 
 SPLITS = ("train", "test", "all")
@@ -135,8 +137,15 @@ def _compare(store: Functaset, whole: Functaset) -> None:
 
 
 def _is_store(path: str) -> bool:
-    """Whether a path is to be read as a functaset and not to be encoded."""
-    return "://" in path or Path(path, "zarr.json").exists() or not Path(path).exists()
+    """Whether a path is to be read as a functaset, and not to be encoded: also one that leads nowhere."""
+    if not is_local(path):
+        return True
+    if not Path(path).exists():
+        return not glob.glob(path)
+    try:
+        return "functa" in open_group(path).attrs
+    except StoreError:
+        return False
 
 
 def _write(store: Functaset, model: Model, told: Told) -> None:

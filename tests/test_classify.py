@@ -90,6 +90,7 @@ def test_json_lines_and_json_say_the_same_as_csv(learnt, capfd):
 def test_data_that_are_no_functaset_are_encoded_as_the_set_was(pictures):
     photos, store = pictures
     raw, _ = run(classify(photos, base=store))
+    assert raw["split"] == "all"
     own, _ = run(classify(store, form="csv"))
     assert [row["id"] for row in raw["predictions"]] == Functaset.open(store).ids
     assert [row["label"] for row in raw["predictions"]] == [row["label"] for row in own["predictions"]]
