@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from functa_cli.evaluate import decoded, targets_of, viewed
 from functa_cli.events import Event, Note, Progress, Result
 from functa_cli.modality import Chosen, Target, by
 from functa_cli.pairs import draw
-from functa_cli.partly import Again
+from functa_cli.partly import Again, whose
 from functa_cli.store import Functaset
 from functa_cli.writers import AGAIN, ArrayWriter, CollectorWriter, FolderWriter, Writer
 
@@ -36,6 +37,7 @@ def decode(
     sheet: str | None = None,
     original: str | None = None,
     observed: bool = False,
+    spread: bool = False,
     overwrite: bool = False,
     history: str = "functa decode",
 ) -> Iterator[Event]:
@@ -46,6 +48,7 @@ def decode(
     `form`: what is written, one of the modality's forms or collectors, "npz" or "zarr"; None: by the suffix of `out`.
     `sheet`: a PNG with originals (read from `original`, or from where the set was encoded) beside reconstructions.
     `observed`: of a set that functa impute made, put what was seen back (read from `original`, or from where it was).
+    `spread`: of a set that functa impute made with several samples, how far those of a datum differ.
     `history`: what made the files, for formats that record it.
 
     Raises:
@@ -68,25 +71,25 @@ def decode(
     targets = targets_of(opened, network, usable, resolution or "", options)
     through = viewed(network, opened, targets)
     again = Again(opened, network, original) if observed else None
+    first = _first(opened, usable) if spread else {}
+    shown = {row: target for row, target in targets.items() if first.get(row, row) == row}
 
     written: list[str] = []
     failed = 0
     if out is not None:
-        writer = _writer(out, form, opened, network, targets, history, overwrite, observed)
+        writer = _writer(out, form, opened, network, shown, history, overwrite, observed, spread)
         with writer:
-            wanted = {index: target for index, target in targets.items() if writer.wants(index)}
+            wanted = {row: targets[row] for row in first or targets if writer.wants(first.get(row, row))}
             before = len(targets) - len(wanted)
-            for done, (index, features) in enumerate(decoded(through, opened, wanted), start=before + 1):
-                target = targets[index]
+            arrays = _arrays(through, opened, wanted, again)
+            for done, (index, array) in enumerate(_spreads(arrays, first) if first else arrays, start=before + 1):
                 try:
-                    if again is not None:
-                        features = again.put(index, features, target.shape)
-                    writer.write(index, network.modality.assemble(target.geometry, features, target.shape))
+                    writer.write(index, array)
                 except DataError as error:
                     failed += 1
                     yield Note(f"skipped {opened.ids[index]}: {error}", warning=True)
                 yield Progress(done, len(usable), network.modality.unit, {})
-        if failed == len(usable):
+        if failed == len(shown):
             raise DataError(f"none of {failed} data could be written; see the warnings above")
         written = [str(out)]
     if sheet is not None:
@@ -97,10 +100,37 @@ def decode(
     yield Result(
         {
             "out": written,
-            "decoded": len(usable) - failed,
+            "decoded": len(shown) - failed,
             "resolution": by(sizes[0]) if len(sizes) == 1 else None,
         }
     )
+
+
+def _arrays(
+    network: Network, store: Functaset, targets: Mapping[int, Target], again: Again | None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Each row and its array, with what was seen in its place where that is asked for."""
+    for row, features in decoded(network, store, targets):
+        target = targets[row]
+        if again is not None:
+            features = again.put(row, features, target.shape)
+        yield row, network.modality.assemble(target.geometry, features, target.shape)
+
+
+def _first(store: Functaset, rows: Sequence[int]) -> dict[int, int]:
+    """The first of the rows that are samples of the same datum, for each."""
+    names = whose(store)
+    first = {names[row]: row for row in reversed(rows)}
+    if len(first) == len(rows):
+        raise ConfigError("--spread is of several samples of a datum; make them with functa impute --samples K")
+    return {row: first[names[row]] for row in sorted(rows, key=lambda row: first[names[row]])}
+
+
+def _spreads(arrays: Iterator[tuple[int, np.ndarray]], first: Mapping[int, int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Standard deviation of the arrays of each datum, whose rows follow one another."""
+    for row, several in groupby(arrays, key=lambda one: first[one[0]]):
+        values = np.stack([array for _, array in several])
+        yield row, values.astype(np.float64).std(axis=0).astype(values.dtype)
 
 
 def _check_places(out: str | None, sheet: str | None, original: str | None, overwrite: bool) -> None:
@@ -150,6 +180,7 @@ def _writer(
     history: str,
     overwrite: bool,
     observed: bool,
+    spread: bool,
 ) -> Writer:
     modality, ids, rows = network.modality, store.ids, list(targets)
     suffix = Path(out).suffix.removeprefix(".")
@@ -159,7 +190,7 @@ def _writer(
     elif form == "files":
         form = next(iter(modality.forms))
     if form in modality.forms and not (form in together and suffix == form):
-        request = _request(store, targets, form + " observed" * observed)
+        request = _request(store, targets, form + " observed" * observed + " spread" * spread)
         return FolderWriter(out, modality.forms[form], ids, targets, request, overwrite=overwrite)
     if form not in together:
         known = ", ".join(dict.fromkeys([*modality.forms, *sorted(together)]))

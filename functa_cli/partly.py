@@ -88,6 +88,12 @@ class Partly:
         return Observed(index, points, signal, note)
 
 
+def whose(store: Functaset) -> list[str]:
+    """Names of the data that the rows of a functaset are of: several rows of one where they are samples."""
+    several = store.attrs.get("impute", {}).get("samples", 1) > 1
+    return [name.rpartition(SAMPLE)[0] for name in store.ids] if several else store.ids
+
+
 class Again:
     """What was seen of the data that `functa impute` made a functaset from, to be put back into what it decodes to.
 
@@ -115,7 +121,7 @@ class Again:
             geometry=store.geometry,
             **{key: asked[key] for key in keys},
         )
-        names = [name.rpartition(SAMPLE)[0] for name in store.ids] if asked["samples"] > 1 else store.ids
+        names = whose(store)
         place = {name: index for index, name in enumerate(self.partly.source.ids)}
         missing = [name for name in names if name not in place]
         if missing:

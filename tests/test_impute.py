@@ -156,6 +156,13 @@ def test_samples_that_are_told_nothing_are_those_of_the_prior(tmp_path, store, n
     x = model.scale.normalise(modulations(out)) * model.config.prior.norm_factor
     np.testing.assert_allclose(np.cov(x, rowvar=False), np.eye(8), atol=0.6)
     np.testing.assert_allclose(x.std(), 1.0, atol=0.1)
+    run(decode(out, str(tmp_path / "all.npz")))
+    result, _ = run(decode(out, str(tmp_path / "spread.npz"), spread=True))
+    assert result["decoded"] == 5
+    every, spread = (np.load(tmp_path / f"{name}.npz")["values"] for name in ("all", "spread"))
+    np.testing.assert_array_equal(spread, every.reshape(5, 16, 8, 8, 3).astype(float).std(axis=1).astype(np.uint8))
+    with pytest.raises(FunctaError, match="--spread is of several samples"):
+        run(decode(store, str(tmp_path / "no.npz"), spread=True))
 
 
 def test_decode_puts_back_what_was_seen(tmp_path, store, new):

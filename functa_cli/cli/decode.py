@@ -57,6 +57,9 @@ A folder that was cut off is continued when the same command is given again.
 @click.option(
     "--observed", is_flag=True, help="Of what functa impute completed: put what was seen back, and decode the rest."
 )
+@click.option(
+    "--spread", is_flag=True, help="Of several samples that functa impute drew: the standard deviation over them."
+)
 @options.apply(options.overwrite, options.output)
 def command(output: options.Output, **given: Any) -> None:
     """Decode the functaset STORE into OUT: a folder of files, or one .npz, .zarr or .nc file.
@@ -69,7 +72,7 @@ def command(output: options.Output, **given: Any) -> None:
     def start() -> Iterator[Event]:
         from functa_cli.decode import decode
 
-        keys = ("resolution", "select", "sheet", "original", "observed", "overwrite")
+        keys = ("resolution", "select", "sheet", "original", "observed", "spread", "overwrite")
         rest = {key: given[key] for key in keys}
         rest["view"] = brought.given_flags("decode_options", given)
         history = shlex.join(["functa", *sys.argv[1:]])
