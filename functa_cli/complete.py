@@ -32,7 +32,7 @@ class Ask(NamedTuple):
     trust: float | None  # lambda, in nats for a squared error of 1; None: see `trust`
     error: float  # mean squared error of a functum where all is observed
     steps: int
-    starts: int  # prior samples that the steps start from, besides the encoded modulation of what is observed
+    starts: int  # prior samples that steps start from, besides the encoded part and the middle of the noise (or anchor)
     samples: int  # completions of each datum; 1: the most likely one
     seed: int
 
@@ -141,18 +141,18 @@ class Completer:
         labels = model.label(np.full(many, -1))
         total = [float(one.signal.weights.sum(dtype=np.float64)) * batch.features.shape[-1] for one in observed]
         weight = np.pad((own * total).astype(np.float32), (0, many - len(rows)))
-        draws = np.zeros((max(ask.starts, 1), many, phi[0].size), np.float32)
-        anchor = None
+        draws = np.zeros((1 + ask.starts, many, phi[0].size), np.float32)
         for place, row in enumerate(rows):
             rng = self._generator(row)
-            draws[:, place] = rng.standard_normal(draws.shape[::2])
+            drawn = rng.standard_normal(draws.shape[::2])
+            first = 0 if ask.samples > 1 else 1  # without an anchor the first start is the middle
+            draws[first:, place] = drawn[first:]
             if ask.samples > 1:
                 noise = rng.standard_normal(batch.features.shape[1:]) / np.sqrt(2.0 * own[place])
                 batch.features[place] += self._thinned(observed[place], batch.weights[place]) * noise
         starts = [model.scale.normalise(phi)]
-        starts += [np.asarray(self.draw(model.parameters, noise, labels)) for noise in draws[: ask.starts]]
-        if ask.samples > 1:
-            anchor = draws[0]
+        starts += [np.asarray(self.draw(model.parameters, noise, labels)) for noise in draws]
+        anchor = draws[0] if ask.samples > 1 else None
         asked = Asked(batch, jnp.asarray(weight), labels, anchor)
         best = None
         for start in starts:

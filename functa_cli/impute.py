@@ -21,7 +21,7 @@ from functa_cli.writers import AGAIN
 NONE = "none"  # the prior that is none
 PARTS = ("all", "train", "test")
 STEPS = 12
-STARTS = 1
+STARTS = 0
 
 
 def impute(

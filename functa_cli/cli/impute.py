@@ -59,10 +59,10 @@ again, and ends with the same bytes.
 @click.option("--steps", default=12, show_default=True, type=values.whole(0), help="Gauss-Newton steps from a start.")
 @click.option(
     "--starts",
-    default=1,
+    default=0,
     show_default=True,
     type=values.whole(0),
-    help="Samples of the prior to start from as well; the best end is kept.",
+    help="Samples of the prior to start from, besides the encoded part and the prior's middle; the best end is kept.",
 )
 @click.option(
     "--samples",
