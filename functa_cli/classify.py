@@ -44,7 +44,7 @@ def classify(
     `base`: None is `data` itself. What is not a functaset is encoded in a temporary place as `base` was. `split`: the
     part that is told: "train", "test" or "all"; None is "all", but "test" for a table of a set that has test data.
     `form`: of the result, see `FORMS`; None is a table where `data` has the classifier, else csv. `write`: keep
-    "predicted" and "probability" in the functaset `data`, one of each for every datum.
+    "predicted" and "probability" in the functaset `data`, of all data where no `split` is asked for.
 
     The result has `predictions`, a list of {id, label, probability}, for csv and jsonl, and figures for a table.
 
@@ -63,9 +63,9 @@ def classify(
         else:
             store = Functaset.open(data, writable=write)
         _compare(store, whole)
-        if split is None:
-            split = "test" if form == "table" and "test" in store.split else "all"
-        told = yield from _told(store, model, split)
+        shown = split or ("test" if form == "table" and "test" in store.split else "all")
+        told = _told(store, model, shown)
+        yield from _left_out(store, model, told)
         known = told.labels >= 0
         scores = score(told.probabilities[known], told.labels[known]) if known.any() else None
         if form == "table" and scores is None:
@@ -74,11 +74,12 @@ def classify(
                 "--as csv prints what is told"
             )
         if write:
-            _write(store, model, told)
-            yield Note(f"wrote 'predicted' and 'probability' of {len(told.rows)} data into {store.path}")
+            every = told if split else _told(store, model, "all")
+            _write(store, model, every)
+            yield Note(f"wrote 'predicted' and 'probability' of {len(every.rows)} data into {store.path}")
         if form != "table" and scores is not None:
             yield Note(f"{scores.accuracy:.2%} of {scores.n} data with a label are told right")
-        values = {"data": data, "classifier": whole.path, "split": split, "n": len(told.rows)}
+        values = {"data": data, "classifier": whole.path, "split": shown, "n": len(told.rows)}
         if scores is not None:
             values |= _figures(scores, model)
         if form != "table":
@@ -86,33 +87,39 @@ def classify(
         yield Result(values)
 
 
-def _told(store: Functaset, model: Model, split: str) -> Generator[Event, None, Told]:
-    """Probabilities of the encoded data of a split, and warnings of what is left out."""
+def _told(store: Functaset, model: Model, split: str) -> Told:
+    """Probabilities of the encoded data of a split."""
     usable = np.isfinite(store.errors())
-    chosen = usable if split == "all" else usable & (np.array(store.split) == split)
-    rows = np.flatnonzero(chosen)
+    rows = np.flatnonzero(usable if split == "all" else usable & (np.array(store.split) == split))
     if not len(rows):
         have = "no encoded data" if not usable.any() else f"no encoded {split} data; --split all takes every one"
         raise DataError(f"{store.path!r} has {have}")
-    left = int((~usable).sum())
-    if left:
-        yield Note(f"left out {left} data that are not encoded or failed", warning=True)
+    labels, ids = store.labels[rows], store.ids
+    if labels.max() >= len(store.classes):
+        raise StoreError(f"{store.path!r} is damaged: a label is {labels.max()} of {len(store.classes)} classes")
     phi, _ = store.read(rows)
-    own = store.classes
-    places = np.array([model.classes.index(name) if name in model.classes else -1 for name in own] + [-1])
-    labels = store.labels[rows]
-    if len(labels) and labels.max() >= len(own):
-        raise StoreError(f"{store.path!r} is damaged: a label is {labels.max()} of {len(own)} classes")
-    strange = sorted({own[label] for label in labels if label >= 0 and places[label] < 0})
-    if strange:
-        count = int(((labels >= 0) & (places[labels] < 0)).sum())
+    return Told(rows, [ids[row] for row in rows], model.probabilities(phi), _places(store, model)[labels])
+
+
+def _places(store: Functaset, model: Model) -> np.ndarray:
+    """Number that the classifier has for each class of the set, -1 where it has none; the last one is for no label."""
+    return np.array([model.classes.index(name) if name in model.classes else -1 for name in store.classes] + [-1])
+
+
+def _left_out(store: Functaset, model: Model, told: Told) -> Iterator[Note]:
+    """Warnings of data that are not told, or not scored."""
+    failed = int((~np.isfinite(store.errors())).sum())
+    if failed:
+        yield Note(f"left out {failed} data that are not encoded or failed", warning=True)
+    labels = store.labels[told.rows]
+    strange = (labels >= 0) & (told.labels < 0)
+    if strange.any():
+        names = ", ".join(store.classes[number] for number in np.unique(labels[strange]))
         yield Note(
-            f"{count} data are of classes that the classifier does not know ({', '.join(strange)}); "
+            f"{strange.sum()} data are of classes that the classifier does not know ({names}); "
             "they are told as one of those that it does, and not scored",
             warning=True,
         )
-    ids = store.ids
-    return Told(rows, [ids[row] for row in rows], model.probabilities(phi), places[labels])
 
 
 def _encoded(data: str, whole: Functaset, place: str, batch: int | None) -> Generator[Event, None, Functaset]:

@@ -108,7 +108,8 @@ def test_what_is_told_can_be_kept_in_the_store(learnt, tmp_path):
     assert kept == [row["label"] for row in found["predictions"]]
     np.testing.assert_allclose(store.figure("probability"), [row["probability"] for row in found["predictions"]], 1e-4)
     once = contents(path)
-    run(classify(path, form="csv", write=True))
+    shown, _ = run(classify(path, write=True))
+    assert shown["split"] == "test"
     assert contents(path) == once
     run(classify(path, split="test", write=True))
     told = Functaset.open(path).group["predicted"][...].tolist()
