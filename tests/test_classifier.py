@@ -12,7 +12,8 @@ from functa_cli.config import PerceptronConfig
 from functa_cli.confusion import score
 from functa_cli.errors import ConfigError, DataError, StoreError
 from functa_cli.events import Note, Progress
-from functa_cli.fit_classifier import fit_classifier, parts_of, validation
+from functa_cli.fit_classifier import fit_classifier
+from functa_cli.labelled import parts_of, validation
 from functa_cli.store import Functaset
 from tests.clusters import QUICK, save_clusters
 from tests.sets import contents, run, save_base

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "functa_cli"
 ROWS = [
     "errors config events plugins",
-    "signal coords modality modalities loader store template basefile checkpoint learned place trees writers "
+    "signal coords modality modalities loader store labelled template basefile checkpoint learned place trees writers "
     "folder pictures sheets kept "
     "binvox arrayfiles weightfiles voxelfiles occupancy meshes shapes voxels shading "
     "scenefiles srn cameras views viewset animations "

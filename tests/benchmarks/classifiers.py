@@ -12,6 +12,7 @@ times by convolutions of 3^k cells with stride 2, doubles the channels each time
 first is one of 4^3 cells with stride 4, for most of the work would be in the cells that it passes over.
 """
 
+import itertools
 import shutil
 import statistics
 import tempfile
@@ -36,7 +37,7 @@ class Task(NamedTuple):
 
     arrays: Callable[[np.ndarray], np.ndarray]  # rows -> float32 [b, *grid, c]
     labels: np.ndarray
-    parts: Any  # of fit_classifier
+    parts: Any  # of labelled
     shape: tuple[int, ...]  # grid and channels
 
 
@@ -51,7 +52,7 @@ class Outcome(NamedTuple):
 def opened(store: str, data: str | None) -> Task:
     """The data that STORE was encoded from; grids of voxels are kept as bits, pictures as bytes."""
     from functa_cli import basenet
-    from functa_cli.fit_classifier import parts_of
+    from functa_cli.labelled import parts_of
     from functa_cli.store import Functaset
 
     functaset = Functaset.open(store)
@@ -93,7 +94,7 @@ def perceptron(store: str, layers: list, seed: int) -> Outcome:
 
 def split(task: Task, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows that are learned from, and those that stop it."""
-    from functa_cli.fit_classifier import validation
+    from functa_cli.labelled import validation
 
     left = validation(task.parts, 0.1, seed)
     return task.parts.train[~left], task.parts.train[left]
@@ -153,18 +154,29 @@ def convolutional(task: Task, channels: int, epochs: int, seed: int) -> Outcome:
             n_in = task.shape[-1]
             for number in range(4):
                 n_out = channels << number
-                stem = number == 0 and axes == 3
-                kernel, stride = (4, 4) if stem else (3, 2)
-                layer = nnx.Conv(n_in, n_out, (kernel,) * axes, strides=(stride,) * axes, rngs=rngs)
-                setattr(self, f"conv_{number}", layer)
+                cells = kernel(number) ** axes
+                setattr(self, f"conv_{number}", nnx.Linear(cells * n_in, n_out, rngs=rngs))
                 n_in = n_out
             self.dropout = nnx.Dropout(0.2, rngs=rngs)
             self.leave = nnx.Linear(n_in, classes, rngs=rngs)
 
         def __call__(self, x: Any) -> Any:
             for number in range(4):
-                x = jax.nn.silu(getattr(self, f"conv_{number}")(x))
+                x = jax.nn.silu(getattr(self, f"conv_{number}")(gathered(x, kernel(number))))
             return self.leave(self.dropout(x.mean(axis=tuple(range(1, axes + 1)))))
+
+    def kernel(number: int) -> int:
+        return 4 if number == 0 and axes == 3 else 3
+
+    def gathered(x: Any, size: int) -> Any:
+        """The cells under each place of a convolution: as a matrix product its gradient is 8 times as fast in 3D."""
+        stride = size if size == 4 else 2
+        x = jnp.pad(x, ((0, 0), *[(0, size - stride)] * axes, (0, 0)))
+        counts = [(extent - size) // stride + 1 for extent in x.shape[1:-1]]
+        slices = [[slice(at, at + stride * count, stride) for at in range(size)] for count in counts]
+        columns = [x[(slice(None), *chosen)] for chosen in itertools.product(*slices)]
+        columns = [one[(slice(None), *[slice(count) for count in counts])] for one in columns]
+        return jnp.concatenate(columns, axis=-1)
 
     begun = time.process_time()
     learnt, held = split(task, seed)
