@@ -169,14 +169,15 @@ def convolutional(task: Task, channels: int, epochs: int, seed: int) -> Outcome:
         return 4 if number == 0 and axes == 3 else 3
 
     def gathered(x: Any, size: int) -> Any:
-        """The cells under each place of a convolution: as a matrix product its gradient is 8 times as fast in 3D."""
-        stride = size if size == 4 else 2
-        x = jnp.pad(x, ((0, 0), *[(0, size - stride)] * axes, (0, 0)))
-        counts = [(extent - size) // stride + 1 for extent in x.shape[1:-1]]
-        slices = [[slice(at, at + stride * count, stride) for at in range(size)] for count in counts]
-        columns = [x[(slice(None), *chosen)] for chosen in itertools.product(*slices)]
-        columns = [one[(slice(None), *[slice(count) for count in counts])] for one in columns]
-        return jnp.concatenate(columns, axis=-1)
+        """The cells under each place of a convolution: as a matrix product its gradient is far faster in 3D."""
+        counts = [extent // (size if size == 4 else 2) for extent in x.shape[1:-1]]
+        if size == 4:  # blocks that do not overlap
+            blocks = x.reshape(len(x), *[part for count in counts for part in (count, size)], x.shape[-1])
+            order = (0, *range(1, 2 * axes, 2), *range(2, 2 * axes + 1, 2), 2 * axes + 1)
+            return blocks.transpose(order).reshape(len(x), *counts, -1)
+        x = jnp.pad(x, ((0, 0), *[(0, 1)] * axes, (0, 0)))
+        slices = [[slice(at, at + 2 * count - 1, 2) for at in range(size)] for count in counts]
+        return jnp.concatenate([x[(slice(None), *chosen)] for chosen in itertools.product(*slices)], axis=-1)
 
     begun = time.process_time()
     learnt, held = split(task, seed)
