@@ -176,7 +176,7 @@ def test_decode_passes_its_flags(stub):
     assert verb.settings.pop("view") == {"threshold": 0.25}
     assert verb.settings == {
         "resolution": "256", "select": "0:100", "ids": ("a", "b"), "form": "npz",
-        "sheet": "s.png", "original": "d", "overwrite": True,
+        "sheet": "s.png", "original": "d", "overwrite": True, "observed": False, "spread": False,
     }  # fmt: skip
 
 
@@ -475,10 +475,12 @@ def test_examples_in_help_are_commands_that_parse(verb, monkeypatch):
 
     monkeypatch.setattr(values.SETTINGS_FILE, "parse", lambda path: {})
     assert 2 <= len(examples(verb)) <= 8
+    names = []
     for example in examples(verb):
-        name, *args = shlex.split(example)[1:]
-        assert not verb or name == verb
+        name, *args = shlex.split(example.split(" > ")[0])[1:]
+        names.append(name)
         group.get_command(None, name).make_context(name, args).close()
+    assert not verb or names.count(verb) > len(names) / 2
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -526,7 +528,7 @@ def test_defaults_in_help_are_the_defaults():
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("functa ", {"fit", "encode", "decode"}),
+        ("functa ", set(VERBS)),
         ("functa fit --recipe ", {"default", "paper"}),
         ("functa fit --modality ", set(plugins.names("modalities"))),
         ("functa decode --as ", {"files", *forms()}),

@@ -74,7 +74,7 @@ class Layer(nnx.Module):
 
     def __init__(self, dim: int, options: Options, n_label: int, *, rngs: nnx.Rngs):
         self.kept, self.bins, self.bound, self.rate = dim // 2, options.bins, options.bound, options.linear_rate
-        self.dim = dim
+        self.dim, self.base = dim, options.base
         self.lower, self.upper = nnx.Param(jnp.zeros((dim, dim))), nnx.Param(jnp.zeros((dim, dim)))
         self.log_diagonal, self.shift = nnx.Param(jnp.zeros(dim)), nnx.Param(jnp.zeros(dim))
         n_in, n_out = self.kept + 1 + n_label, (dim - self.kept) * spline.count(options.bins) + 1
@@ -106,7 +106,7 @@ class Layer(nnx.Module):
 
     def _conditioned(self, kept: jax.Array, label: jax.Array, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         """What the kept half does to the other one: log of a factor [b, 1], and splines [b, d - kept, parameters]."""
-        size = jnp.log(jnp.sum((kept / self.bound) ** 2, axis=1, keepdims=True) / max(self.kept, 1) + 1e-4)
+        size = jnp.log(jnp.sum((kept / self.base) ** 2, axis=1, keepdims=True) / max(self.kept, 1) + 0.1)
         out = self.conditioner(jnp.concatenate([kept / self.bound, size, label], axis=1), key)
         return MOST * jnp.tanh(out[:, :1] / MOST), out[:, 1:].reshape(len(kept), -1, spline.count(self.bins))
 
