@@ -131,6 +131,8 @@ def tour(place) -> list[Run]:
                 if ">" in words:
                     words = words[: words.index(">")]
                 cheaper = TINY if "--init" in words else CHEAPER[words[start + 1]]
+                if words[start + 1] == "encode" and {"voxel", "scene"} & set("/".join(words).split("/")):
+                    cheaper = ["--limit", "8"]  # the network that ships is slow on these
                 if words[start + 1] == "fit" and {"--classifier", "--prior"} & set(words):
                     cheaper = PRIOR if "--prior" in words else LEARNED
                 with pytest.MonkeyPatch.context() as own:
