@@ -12,7 +12,15 @@ from functa_cli.prior import Draw
 DIM, CLASSES = 3, 2
 SMALL = {
     "flow": {"layers": 3, "width": 16, "label_dim": 4},
-    "ddpm": {"width": 32, "blocks": 2, "label_dim": 4, "noise_steps": 100, "beta_last": 0.15, "label_dropout": 0.3, "dropout": 0.0},
+    "ddpm": {
+        "width": 32,
+        "blocks": 2,
+        "label_dim": 4,
+        "noise_steps": 100,
+        "beta_last": 0.15,
+        "label_dropout": 0.3,
+        "dropout": 0.0,
+    },
 }
 LEARN = {"steps": 800, "evaluate": 100, "rate": 3e-3, "noise": 0.0, "batch": 64}
 KINDS = plugins.names("priors")
