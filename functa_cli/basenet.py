@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from functa_cli import decoder as decoders
 from functa_cli import plugins, render
 from functa_cli.basefile import Base, read_base
-from functa_cli.config import Config, merge, overlay
+from functa_cli.config import Config, merge, overlay, text
 from functa_cli.decoder import Decoder, Tree
 from functa_cli.errors import DataError, StoreError
 from functa_cli.modality import Match, Modality
@@ -60,10 +60,10 @@ def settings(name: str, layers: Sequence[Mapping[str, Any]]) -> Config:
     chosen = modality(name)
     changes = overlay(*layers)
     changes.pop("modality", None)
-    chosen_recipe = _text(changes, "outer", "recipe", "default")
+    chosen_recipe = text(changes, "outer", "recipe", "default")
     recipe = RECIPES.get(chosen_recipe, {})
     own = chosen.paper if chosen_recipe == "paper" else {}
-    kind = _text(changes, "field", "kind", _text(chosen.preset, "field", "kind", "siren"))
+    kind = text(changes, "field", "kind", text(chosen.preset, "field", "kind", "siren"))
     config = Config(modality=name, data=chosen.options(), field=plugins.load("fields", kind).Options())
     return merge(config, overlay(recipe, chosen.preset, own, changes))
 
@@ -167,8 +167,3 @@ def compiled_fit(network: Network, steps: int) -> Any:
 
     options = {"steps": steps, "rate": meta.rate_of(network.config.inner), "sums": network.modality.scores.sums}
     return jax.jit(partial(fit_modulations, network.decoder, **options))
-
-
-def _text(layer: Mapping[str, Any], table: str, key: str, default: str) -> str:
-    inside = layer.get(table, {})
-    return inside.get(key, default) if isinstance(inside, Mapping) else default

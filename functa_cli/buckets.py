@@ -20,6 +20,11 @@ def bucket(n: int) -> int:
     return size
 
 
+def power(n: int) -> int:
+    """The power of two that `n` data of which there are few sizes are padded to."""
+    return 1 << max(n - 1, 0).bit_length()
+
+
 def padded_points(shapes: np.ndarray) -> dict[Shape, int]:
     """Number of points that data of each shape in `shapes` [datum, axes] are padded to.
 

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from functa_cli import classifier, learned
+from functa_cli.buckets import power
 from functa_cli.classifier import Tree, log_softmax
-from functa_cli.config import ClassifierConfig, merge, overlay
+from functa_cli.config import ClassifierConfig, merge, overlay, text
 from functa_cli.errors import StoreError
 from functa_cli.scale import Scale
 from functa_cli.store import Functaset
@@ -49,7 +50,7 @@ class Model(NamedTuple):
         """float64 [members, n, classes] of phi [n, ...], before the temperature."""
         x = self.scale.normalise(phi)
         run = jax.jit(classifier.make(x.shape[1], len(self.classes), self.config.classifier).logits)
-        size = min(BATCH, _size(len(x)))
+        size = min(BATCH, power(len(x)))
         found = []
         for start in range(0, len(x), size):
             part = x[start : start + size]
@@ -74,9 +75,8 @@ def settings(layers: Sequence[Mapping[str, Any]]) -> ClassifierConfig:
         ConfigError: a setting that does not exist or has the wrong type.
     """
     changes = overlay(*layers)
-    learn = changes.get("learn", {})
-    recipe = learn.get("recipe", "default") if isinstance(learn, Mapping) else ""
-    return merge(ClassifierConfig(), overlay(RECIPES.get(recipe, {}), changes))
+    recipe = RECIPES.get(text(changes, "learn", "recipe", "default"), {})
+    return merge(ClassifierConfig(), overlay(recipe, changes))
 
 
 def restore(store: Functaset) -> Model:
@@ -89,11 +89,7 @@ def restore(store: Functaset) -> Model:
     if PART not in store.group:
         raise StoreError(f"{path!r} has no classifier; learn one with: functa fit {path} --classifier")
     saved = learned.read_learned(path, PART)
-    if saved.base != store.fingerprint:
-        raise StoreError(
-            f"{path!r} has modulations of the base network {store.fingerprint[:16]} and a classifier of "
-            f"{saved.base[:16]}; learn it again with --overwrite"
-        )
+    learned.check_base(saved, path, store.fingerprint, PART)
     config = settings([saved.config])
     classes = tuple(saved.info.get("classes", ()))
     dim = int(np.prod(store.latent_shape))
@@ -103,11 +99,6 @@ def restore(store: Functaset) -> Model:
     shapes = [jax.tree.map(jnp.shape, one) for one in members]
     if not members or any(shape != jax.tree.map(jnp.shape, want) for shape in shapes):
         raise StoreError(f"{path!r} is damaged: its classifier does not have the shapes that its settings describe")
-    scale = Scale(saved.arrays["scale"]["mean"], saved.arrays["scale"]["factor"])
+    scale = Scale(**saved.arrays["scale"])
     temperature = float(saved.arrays["temperature"])
     return Model(config, members, scale, classes, temperature, saved.info, saved.fingerprint)
-
-
-def _size(rows: int) -> int:
-    """Rows that a call is compiled for: a power of two."""
-    return 1 << max(rows - 1, 0).bit_length()

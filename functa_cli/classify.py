@@ -89,10 +89,9 @@ def classify(
 
 def _told(store: Functaset, model: Model, split: str) -> Told:
     """Probabilities of the encoded data of a split."""
-    usable = np.isfinite(store.errors())
-    rows = np.flatnonzero(usable if split == "all" else usable & (np.array(store.split) == split))
+    rows = store.rows(None if split == "all" else split)
     if not len(rows):
-        have = "no encoded data" if not usable.any() else f"no encoded {split} data; --split all takes every one"
+        have = "no encoded data" if not len(store.rows()) else f"no encoded {split} data; --split all takes every one"
         raise DataError(f"{store.path!r} has {have}")
     labels, ids = store.labels[rows], store.ids
     if labels.max() >= len(store.classes):

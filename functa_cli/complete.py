@@ -184,6 +184,6 @@ class Completer:
         """A batch of a power of two signals, each padded to `size` points of weight 0."""
         ids = self.partly.source.ids
         parts = [one.some(self.most, self.ask.seed, ids[one.index]) for one in observed]
-        parts += [parts[-1]] * ((1 << (len(parts) - 1).bit_length()) - len(parts))
+        parts += [parts[-1]] * (buckets.power(len(parts)) - len(parts))
         rows = [[np.pad(a, [(0, size - len(a)), *[(0, 0)] * (a.ndim - 1)]) for a in part] for part in parts]
         return Signal(*(np.stack(column).astype(np.float32) for column in zip(*rows)))

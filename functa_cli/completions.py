@@ -1,9 +1,8 @@
 """Completions as rows of a functaset, and sheets of them: seen, completed without and with the prior, the truth."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from functa_cli.complete import Completer
 from functa_cli.errors import DataError
 from functa_cli.evaluate import held, runner
 from functa_cli.events import Event, Note
+from functa_cli.modality import Listed
 from functa_cli.rules import VIEW
 from functa_cli.store import Functaset
 from functa_cli.truth import Truth
@@ -20,18 +20,11 @@ SAMPLES = 6  # completions of one datum on it, at most
 
 
 @dataclass
-class Rows:
-    """Completions before they are made; what a functaset knows of its data, see `modality.Known`."""
+class Rows(Listed):
+    """Completions before they are made."""
 
     index: np.ndarray  # [row], in the source
     number: np.ndarray  # [row], of the completion
-    ids: Sequence[str]
-    labels: np.ndarray
-    split: Sequence[str]
-    shapes: np.ndarray
-    classes: tuple[str, ...]
-    geometry: dict[str, Any]
-    columns: Mapping[str, np.ndarray]
 
 
 def draw(sheet: str, store: Functaset, rows: Rows, completer: Completer, known: Truth | None) -> Iterator[Event]:

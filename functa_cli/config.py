@@ -230,3 +230,9 @@ def overlay(*layers: Mapping[str, Any]) -> dict[str, Any]:
             under = out.get(key)
             out[key] = overlay(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
     return out
+
+
+def text(layer: Mapping[str, Any], table: str, key: str, default: str) -> str:
+    """`layer[table][key]` where both are there; what has a wrong type is left to `merge`, which tells of it."""
+    inside = layer.get(table, {})
+    return inside.get(key, default) if isinstance(inside, Mapping) else default

@@ -20,7 +20,7 @@ from functa_cli.modality import Chosen, Target, by
 from functa_cli.pairs import draw
 from functa_cli.partly import Again, whose
 from functa_cli.store import Functaset
-from functa_cli.writers import AGAIN, ArrayWriter, CollectorWriter, FolderWriter, Writer
+from functa_cli.writers import ArrayWriter, CollectorWriter, FolderWriter, Writer, check_picture
 
 SHEET = 48  # data on a contact sheet, at most
 
@@ -136,8 +136,8 @@ def _spreads(arrays: Iterator[tuple[int, np.ndarray]], first: Mapping[int, int])
 def _check_places(out: str | None, sheet: str | None, original: str | None, overwrite: bool) -> None:
     if out is None and sheet is None:
         raise ConfigError("nothing to write: give OUT, or --sheet PNG")
-    if sheet is not None and Path(sheet).exists() and (Path(sheet).is_dir() or not overwrite):
-        raise StoreError(f"{sheet!r} exists; " + ("it is a folder" if Path(sheet).is_dir() else AGAIN))
+    if sheet is not None:
+        check_picture(sheet, overwrite=overwrite)
     if original is not None and not Path(original).exists():
         raise DataError(f"--original {original!r} does not exist; expected the data that the set was encoded from")
 

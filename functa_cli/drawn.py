@@ -1,13 +1,13 @@
 """Samples before they are written: drawn from a prior, or on a way between two data, or near one."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from functa_cli import plugins, priornet, walk
 from functa_cli.errors import ConfigError, DataError, StoreError
+from functa_cli.modality import Listed
 from functa_cli.prior import Draw
 from functa_cli.priornet import Model
 from functa_cli.scale import fit_scale
@@ -35,17 +35,10 @@ class Request(NamedTuple):
 
 
 @dataclass
-class Drawn:
-    """Samples before they are written; what a functaset knows of its data, see `modality.Known`."""
+class Drawn(Listed):
+    """Samples before they are written."""
 
     phi: np.ndarray  # [n, d]
-    ids: Sequence[str]
-    labels: np.ndarray
-    split: Sequence[str]
-    shapes: np.ndarray
-    classes: tuple[str, ...]
-    geometry: dict[str, Any]
-    columns: Mapping[str, np.ndarray]
 
 
 class Rows(NamedTuple):
@@ -57,8 +50,7 @@ class Rows(NamedTuple):
 
 def usable(store: Functaset) -> Rows:
     """Rows of `store` that are encoded. Raises StoreError where none can be learned from."""
-    good, split = np.isfinite(store.errors()), np.array(store.split)
-    rows = Rows(*(np.flatnonzero(good & (split == part)) for part in ("train", "test")))
+    rows = Rows(store.rows("train"), store.rows("test"))
     if not len(rows.train):
         raise StoreError(f"{store.path!r} has no encoded training data; run functa encode first")
     return rows
@@ -106,7 +98,7 @@ def draw(store: Functaset, model: Model | None, request: Request, rows: Rows) ->
     n = len(phi)
     names = [f"sample-{number:0{max(4, len(str(n - 1)))}d}" for number in range(n)]
     kept = np.tile(shape, (n, 1))
-    return Drawn(phi, names, own, ["train"] * n, kept, store.classes, store.geometry, {})
+    return Drawn(names, own, store.classes, ["train"] * n, kept, {}, store.geometry, phi)
 
 
 def _draw(model: Model, request: Request) -> Draw:

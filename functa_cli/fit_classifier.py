@@ -1,6 +1,5 @@
 """`functa fit STORE --classifier`: learn to tell classes from modulations and keep it inside the store (6.6, A.7)."""
 
-import hashlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -46,7 +45,7 @@ def fit_classifier(path: str, *, layers: Sequence[Mapping[str, Any]] = (), overw
     _check(config)
     store = Functaset.open(path)
     parts = parts_of(store)
-    request = {"config": to_dict(config), "data": _digest(store, parts)}
+    request = {"config": to_dict(config), "data": learned.digest(store.fingerprint + repr(parts.classes), parts[:5])}
     if learned.is_finished(path, PART, request) and not overwrite:
         yield Note(f"the {PART} in {path} is already complete; nothing to do")
         yield Result(_summary(path, learned.read_learned(path, PART).info))
@@ -155,14 +154,6 @@ def _check(config: ClassifierConfig) -> None:
             table, _, key = name.rpartition(".")
             value = getattr(perceptron if table else config, key)
             raise ConfigError(f"setting {name!r} is {text}; found {value}")
-
-
-def _digest(store: Functaset, parts: Parts) -> str:
-    """What decides the result besides settings, as one number: to tell a continued run from another one."""
-    digest = hashlib.sha256(store.fingerprint.encode() + repr(parts.classes).encode())
-    for array in parts[:5]:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def _plan(config: ClassifierConfig, parts: Parts) -> str:

@@ -1,6 +1,5 @@
 """`functa fit STORE --prior`: learn a prior of a functaset's modulations and keep it inside the store (section 4)."""
 
-import hashlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 from functa_cli import learn, learned, merit, priornet
 from functa_cli.checkpoint import save_state
 from functa_cli.config import PriorConfig, to_dict
-from functa_cli.errors import DataError, StoreError
+from functa_cli.errors import DataError
 from functa_cli.events import Event, Note, Progress, Result
 from functa_cli.learn import Run, Vectors
 from functa_cli.prior import Draw
@@ -49,7 +48,7 @@ def fit_prior(
     store = Functaset.open(path)
     parts = parts_of(store, config)
     part = f"{FOLDER}/{kind}"
-    request = {"config": to_dict(config), "data": _digest(store, parts)}
+    request = {"config": to_dict(config), "data": learned.digest(store.fingerprint, parts[:4])}
     if learned.is_finished(path, part, request) and not overwrite:
         yield Note(f"{part} in {path} is already complete; nothing to do")
         yield Result(_summary(path, kind, learned.read_learned(path, part).info))
@@ -80,12 +79,8 @@ def parts_of(store: Functaset, config: PriorConfig) -> Parts:
     Raises:
         StoreError: the set is not encoded to its end. DataError: too few data.
     """
-    if store.pending():
-        raise StoreError(f"{store.path!r} is not encoded to its end; run the same functa encode again first")
-    phi, mse = store.read(slice(None))
-    usable = np.isfinite(mse)
-    split = np.array(store.split)
-    train, heldout = np.flatnonzero(usable & (split == "train")), np.flatnonzero(usable & (split == "test"))
+    phi = store.whole()
+    train, heldout = store.rows("train"), store.rows("test")
     if not len(heldout):
         mixed = np.random.default_rng([config.seed, 31]).permutation(train)
         share = max(1, len(train) // 10)
@@ -96,7 +91,7 @@ def parts_of(store: Functaset, config: PriorConfig) -> Parts:
         )
     labels = store.labels
     classes = store.classes if config.labels and len(set(labels[train][labels[train] >= 0].tolist())) > 1 else ()
-    return Parts(phi.reshape(len(phi), -1), labels, train, heldout, classes)
+    return Parts(phi, labels, train, heldout, classes)
 
 
 def _learned(model: Model, parts: Parts, path: str, part: str, saved: Any) -> Generator[Event, None, Run]:
@@ -175,17 +170,7 @@ def _merit(model: Model, parts: Parts) -> dict[str, Any]:
     found = merit.distance(
         model.sample(labels, model.config.seed, Draw()), parts.phi[parts.heldout], train, model.config.seed
     )
-    if found is None:
-        return {}
-    return {"frechet": found.value, "frechet_floor": found.floor, "frechet_size": found.size}
-
-
-def _digest(store: Functaset, parts: Parts) -> str:
-    """What decides the result besides settings, as one number: to tell a continued run from another one."""
-    digest = hashlib.sha256(store.fingerprint.encode())
-    for array in parts[:4]:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+    return {} if found is None else found.figures()
 
 
 def _plan(config: PriorConfig, parts: Parts, dim: int) -> str:

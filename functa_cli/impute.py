@@ -16,7 +16,7 @@ from functa_cli.partly import SAMPLE, Partly
 from functa_cli.priornet import Model
 from functa_cli.store import Functaset
 from functa_cli.truth import Truth, figures, summed
-from functa_cli.writers import AGAIN
+from functa_cli.writers import check_picture
 
 NONE = "none"  # the prior that is none
 PARTS = ("all", "train", "test")
@@ -119,8 +119,8 @@ def _check(path: str, out: str, prior: str | None, samples: int, sheet: str | No
         raise ConfigError(f"{out!r} is the functaset with the prior; completions go to a store of their own")
     if prior == NONE and samples > 1:
         raise ConfigError("--samples are drawn with a prior; --prior none has one completion")
-    if sheet is not None and (Path(sheet).is_dir() or (Path(sheet).exists() and not overwrite)):
-        raise StoreError(f"{sheet!r} exists; " + ("it is a folder" if Path(sheet).is_dir() else AGAIN))
+    if sheet is not None:
+        check_picture(sheet, overwrite=overwrite)
 
 
 def _model(store: Functaset, kind: str | None) -> Model:
@@ -144,15 +144,15 @@ def _rows(partly: Partly, part: str, samples: int) -> Rows:
     if samples > 1:
         ids = [f"{name}{SAMPLE}{place % samples}" for place, name in enumerate(ids)]
     return Rows(
-        index,
-        np.arange(len(index)) % samples,
         ids,
         np.asarray(source.labels)[index],
+        source.classes,
         [source.split[one] for one in index],
         np.asarray(source.shapes)[index],
-        source.classes,
-        source.geometry,
         {name: np.asarray(values)[index] for name, values in source.columns.items()},
+        source.geometry,
+        index,
+        np.arange(len(index)) % samples,
     )
 
 

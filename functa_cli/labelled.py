@@ -27,9 +27,7 @@ def parts_of(store: Functaset) -> Parts:
     Raises:
         StoreError: the set is not encoded to its end. DataError: no labels, one class, or a class with one datum.
     """
-    if store.pending():
-        raise StoreError(f"{store.path!r} is not encoded to its end; run the same functa encode again first")
-    phi, mse = store.read(slice(None))
+    phi = store.whole()
     labels, classes, ids = store.labels, store.classes, store.ids
     if not classes or not (labels >= 0).any():
         raise DataError(
@@ -37,9 +35,7 @@ def parts_of(store: Functaset) -> Parts:
         )
     if labels.max() >= len(classes):
         raise StoreError(f"{store.path!r} is damaged: a label is {labels.max()} of {len(classes)} classes")
-    usable = np.isfinite(mse) & (labels >= 0)
-    split = np.array(store.split)
-    train, test = (np.flatnonzero(usable & (split == name)) for name in ("train", "test"))
+    train, test = (rows[labels[rows] >= 0] for rows in (store.rows("train"), store.rows("test")))
     groups = _groups(ids)
     there = [number for number in range(len(classes)) if (labels[train] == number).any()]
     if len(there) < 2:
@@ -54,7 +50,7 @@ def parts_of(store: Functaset) -> Parts:
                 f"{store.path!r} has one training datum of the class {classes[number]!r}; each class needs two "
                 "at least, one to learn from and one to judge by: encode more of it, or leave it out"
             )
-    return Parts(phi.reshape(len(phi), -1), labels, groups, train, test, classes)
+    return Parts(phi, labels, groups, train, test, classes)
 
 
 def validation(parts: Parts, share: float, seed: int) -> np.ndarray:

@@ -4,8 +4,11 @@ attrs["functa"]   format, kind "learned", request, config, info, fingerprint, ba
 arrays/...        one array a leaf        train/state   the checkpoint while it learns
 """
 
+import hashlib
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import numpy as np
 import zarr
 
 from functa_cli import __version__
@@ -107,6 +110,23 @@ def read_learned(path: str, part: str) -> Learned:
     if fingerprint(arrays, {}) != said["fingerprint"]:
         raise StoreError(f"{damaged} does not match its fingerprint; {how} with --overwrite")
     return Learned(arrays, *(said[key] for key in KINDS))
+
+
+def check_base(saved: Learned, path: str, base: str, what: str) -> None:
+    """Raise StoreError where `what` learned from other modulations than those of the base network `base`."""
+    if saved.base != base:
+        raise StoreError(
+            f"{path!r} has modulations of the base network {base[:16]} and a {what} of {saved.base[:16]}; "
+            "learn it again with --overwrite"
+        )
+
+
+def digest(words: str, arrays: Iterable[np.ndarray]) -> str:
+    """What decides what is learned besides settings, as one number: to tell a continued run from another one."""
+    found = hashlib.sha256(words.encode())
+    for array in arrays:
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
 
 
 def _group(group: zarr.Group, name: str) -> zarr.Group | None:

@@ -34,6 +34,10 @@ class Distance(NamedTuple):
     floor: float
     size: int  # vectors on either side; the distance falls with it, so both are measured at the same one
 
+    def figures(self) -> dict[str, float]:
+        """All three by the names that results have."""
+        return {"frechet": self.value, "frechet_floor": self.floor, "frechet_size": self.size}
+
 
 def distance(samples: np.ndarray, heldout: np.ndarray, train: np.ndarray, seed: int) -> Distance | None:
     """Frechet distance from samples [n, d] to held-out vectors, with the floor, train half against train half.

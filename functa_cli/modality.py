@@ -67,6 +67,19 @@ class Known(Protocol):
     geometry: Geometry  # what `target`, `query` and forms need; {"channels": c} at least, see Modality
 
 
+@dataclass
+class Listed:
+    """`Known` of data that are made, not read."""
+
+    ids: Sequence[str]
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    split: Sequence[str]
+    shapes: np.ndarray
+    columns: Mapping[str, np.ndarray]
+    geometry: Geometry
+
+
 class Source:
     """The signals of one folder or file in a fixed order; features are read only when asked for.
 

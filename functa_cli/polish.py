@@ -28,10 +28,8 @@ def polish(decoder: Decoder, theta: Tree, phi: jax.Array, batch: Signal, *, step
 
     `batch`: as for `inner.fit_modulations`.
     """
-    b, n, c = batch.features.shape
-    shape, d = phi.shape[1:], phi[0].size
-    layers = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(partial(decoder.modulate, theta), phi[0])))
-    tiles = cut(batch, Plan(1, min(n, max(64, VALUES // (c * (layers + d))))))
+    b, shape, d = len(phi), phi.shape[1:], phi[0].size
+    tiles = tiled(decoder, theta, batch)
     normal = partial(system, decoder, theta, tiles)
 
     def step(state: tuple, _: None) -> tuple[tuple, None]:
@@ -41,16 +39,29 @@ def polish(decoder: Decoder, theta: Tree, phi: jax.Array, batch: Signal, *, step
         there = phi - jnp.where(jnp.isfinite(moved), moved, 0.0)
         found = normal(there.reshape(-1, *shape))
         better = found[0] < error
-
-        def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
-            return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
-
-        kept = jax.tree.map(chosen, (there, found), (phi, (error, square, gradient)))
+        kept = chosen(better, (there, found), (phi, (error, square, gradient)))
         return (*kept, damping * jnp.where(better, LOWER, HIGHER)), None
 
     begun = (phi.reshape(b, d), normal(phi), jnp.full(b, DAMPING))
     (best, _, _), _ = lax.scan(step, begun, None, length=steps)
     return best.reshape(b, *shape)
+
+
+def tiled(decoder: Decoder, theta: Tree, batch: Signal) -> Tiles:
+    """A batch in tiles over which `system` holds about `VALUES` numbers at a time."""
+    _, n, c = batch.features.shape
+    phi = jnp.zeros(decoder.latent_shape)
+    layers = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(partial(decoder.modulate, theta), phi)))
+    return cut(batch, Plan(1, min(n, max(64, VALUES // (c * (layers + phi.size))))))
+
+
+def chosen(better: jax.Array, new: Any, old: Any) -> Any:
+    """Leaves [b, ...] of `new` where `better` [b], else of `old`."""
+
+    def leaf(new: jax.Array, old: jax.Array) -> jax.Array:
+        return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+    return jax.tree.map(leaf, new, old)
 
 
 def system(decoder: Decoder, theta: Tree, tiles: Tiles, phi: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -11,7 +11,6 @@ noise by x and K that of the observed values; it is kept only where it lowers U.
 that is linear in phi one undamped step is the answer.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -20,10 +19,9 @@ from jax import lax
 from jax.scipy.linalg import cho_factor, cho_solve
 
 from functa_cli.decoder import Decoder, Tree
-from functa_cli.polish import VALUES, system
+from functa_cli.polish import chosen, system, tiled
 from functa_cli.prior import Prior
 from functa_cli.signal import Signal
-from functa_cli.tiles import Plan, cut
 
 DAMPING = 0.1  # of the first step, in units of the mean of the diagonal
 LOWER, HIGHER = 0.3, 4.0  # factors on it after a step that lowered U, and after one that did not
@@ -61,12 +59,8 @@ def descend(decoder: Decoder, prior: Prior, theta: Tree, belief: Belief, asked: 
     deviation sigma added to the features, the minimum is a sample of the posterior: exactly so for a linear decoder
     (randomised maximum likelihood; Oliver, He and Reynolds 1996), roughly for others.
     """
-    b, n, c = asked.batch.features.shape
-    d, shape = x.shape[1], decoder.latent_shape
-    layers = sum(
-        leaf.size for leaf in jax.tree.leaves(jax.eval_shape(partial(decoder.modulate, theta), jnp.zeros(shape)))
-    )
-    tiles = cut(asked.batch, Plan(1, min(n, max(64, VALUES // (c * (layers + d))))))
+    (b, d), shape = x.shape, decoder.latent_shape
+    tiles = tiled(decoder, theta, asked.batch)
 
     def whole(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         phi = belief.mean + x @ belief.factor.T
@@ -86,11 +80,7 @@ def descend(decoder: Decoder, prior: Prior, theta: Tree, belief: Belief, asked: 
         there = x - jnp.where(jnp.isfinite(moved), moved, 0.0)
         then = whole(there)
         better = then[0] < now[0]
-
-        def chosen(new: jax.Array, old: jax.Array) -> jax.Array:
-            return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
-
-        x, now = jax.tree.map(chosen, (there, then), (x, now))
+        x, now = chosen(better, (there, then), (x, now))
         return (x, now, damping * jnp.where(better, LOWER, HIGHER)), None
 
     first = (x, whole(x), jnp.full(b, DAMPING))

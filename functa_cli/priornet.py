@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from functa_cli import learned, plugins
-from functa_cli.config import PriorConfig, merge, overlay
+from functa_cli.buckets import power
+from functa_cli.config import PriorConfig, merge, overlay, text
 from functa_cli.errors import ConfigError, StoreError
 from functa_cli.prior import Draw, Prior, Tree
 from functa_cli.scale import Scale
@@ -49,7 +50,7 @@ class Model(NamedTuple):
         own, rows = self.label(labels), []
         for number, start in enumerate(range(0, len(own), BATCH)):
             part = own[start : start + BATCH]
-            padded = np.pad(part, (0, BATCH - len(part)), mode="edge")[: _size(len(part))]
+            padded = np.pad(part, (0, BATCH - len(part)), mode="edge")[: power(len(part))]
             key = jax.random.fold_in(jax.random.key(seed), number)
             rows.append(np.asarray(run(self.parameters, key, padded))[: len(part)])
         return self.scale.restore(np.concatenate(rows))
@@ -64,9 +65,8 @@ def settings(kind: str, layers: Sequence[Mapping[str, Any]]) -> PriorConfig:
     plugin = plugins.load("priors", kind)
     changes = overlay(*layers)
     changes.pop("kind", None)
-    recipe = changes.get("learn", {}).get("recipe", "default") if isinstance(changes.get("learn", {}), Mapping) else ""
-    config = PriorConfig(kind=kind, prior=plugin.Options())
-    return merge(config, overlay(plugin.RECIPES.get(recipe, {}), changes))
+    recipe = plugin.RECIPES.get(text(changes, "learn", "recipe", "default"), {})
+    return merge(PriorConfig(kind=kind, prior=plugin.Options()), overlay(recipe, changes))
 
 
 def make(config: PriorConfig, dim: int, classes: int) -> Prior:
@@ -100,11 +100,7 @@ def restore(store: Functaset, kind: str | None) -> Model:
         have = f"it has {', '.join(found)}" if found else "it has none"
         raise StoreError(f"{path!r} has no {kind} prior ({have}); learn one with: functa fit {path} --prior {kind}")
     saved = learned.read_learned(path, f"{FOLDER}/{kind}")
-    if saved.base != store.fingerprint:
-        raise StoreError(
-            f"{path!r} has modulations of the base network {store.fingerprint[:16]} and a {kind} prior of "
-            f"{saved.base[:16]}; learn it again with --overwrite"
-        )
+    learned.check_base(saved, path, store.fingerprint, f"{kind} prior")
     config = settings(kind, [saved.config])
     dim, classes = int(np.prod(store.latent_shape)), tuple(saved.info.get("classes", ()))
     prior = make(config, dim, len(classes))
@@ -112,11 +108,6 @@ def restore(store: Functaset, kind: str | None) -> Model:
     parameters = saved.arrays.get("parameters", {})
     if jax.tree.map(jnp.shape, want) != jax.tree.map(jnp.shape, parameters):
         raise StoreError(f"{path!r} is damaged: its {kind} prior does not have the shapes that its settings describe")
-    scale = Scale(saved.arrays["scale"]["mean"], saved.arrays["scale"]["factor"])
+    scale = Scale(**saved.arrays["scale"])
     parameters = jax.tree.map(jnp.asarray, parameters)
     return Model(config, prior, parameters, scale, classes, saved.info, saved.fingerprint)
-
-
-def _size(rows: int) -> int:
-    """Rows that a call is compiled for: a power of two."""
-    return 1 << max(rows - 1, 0).bit_length()

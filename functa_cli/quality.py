@@ -29,9 +29,8 @@ def shapes(store: Functaset, samples: Functaset, seed: int) -> dict[str, float]:
     if network.modality.cloud is None:
         raise ConfigError(f"--coverage compares solid shapes, and {network.config.modality} data are none")
     rng = np.random.default_rng([seed, 51])
-    split, usable = np.array(store.split), np.isfinite(store.errors())
-    heldout = np.flatnonzero(usable & (split == "test"))[:MOST]
-    train = np.sort(rng.permutation(np.flatnonzero(usable & (split == "train")))[: samples.n])
+    heldout = store.rows("test")[:MOST]
+    train = np.sort(rng.permutation(store.rows("train"))[: samples.n])
     parts = [(samples, np.arange(samples.n)), (store, heldout), (store, train)]
     clouds = [_clouds(network, part, rows, rng) for part, rows in parts]
     if min(map(len, clouds)) < 2:
@@ -57,7 +56,7 @@ def fid(store: Functaset, samples: Functaset, weights: str, original: str | None
     if network.modality.picture is None:
         raise ConfigError(f"FID compares pictures, and {network.config.modality} data are none")
     known, digest = inception.read_weights(weights)
-    rows = np.flatnonzero(np.isfinite(store.errors()) & (np.array(store.split) == "train"))[:MOST].tolist()
+    rows = store.rows("train")[:MOST].tolist()
     found, note = originals(original, store, network, rows)
     if len(found) < 2:
         raise DataError(f"FID needs the data that the set was encoded from: {note or 'none was found'}; use --original")

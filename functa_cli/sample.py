@@ -9,13 +9,13 @@ import numpy as np
 from functa_cli import basenet, merit, quality, template
 from functa_cli.basenet import Network
 from functa_cli.drawn import Drawn, Request, Rows, draw, model_of, usable
-from functa_cli.errors import ConfigError, StoreError
+from functa_cli.errors import ConfigError
 from functa_cli.evaluate import assembled, targets_of, viewed
 from functa_cli.events import Event, Note, Progress, Result
 from functa_cli.pairs import draw as draw_pairs
 from functa_cli.priornet import Model
 from functa_cli.store import Functaset
-from functa_cli.writers import AGAIN
+from functa_cli.writers import check_picture
 
 SHEET = 64  # samples on a sheet, at most
 
@@ -104,8 +104,7 @@ def _check(request: Request, path: str, out: str, sheet: str | None, novelty: st
     if not 0.0 <= request.radius <= 1.0:
         raise ConfigError(f"--radius is between 0 and 1; found {request.radius:g}")
     for picture in filter(None, (sheet, novelty)):
-        if Path(picture).is_dir() or (Path(picture).exists() and not overwrite):
-            raise StoreError(f"{picture!r} exists; " + ("it is a folder" if Path(picture).is_dir() else AGAIN))
+        check_picture(picture, overwrite=overwrite)
 
 
 def _figures(
@@ -122,9 +121,7 @@ def _figures(
         chosen = store.classes.index(request.label)
         train, heldout = (part[store.labels[own] == chosen] for part, own in zip((train, heldout), rows))
     distance = merit.distance(drawn.phi, heldout, train, request.seed)
-    if distance is not None:
-        found |= {"frechet": distance.value, "frechet_floor": distance.floor, "frechet_size": distance.size}
-    return found
+    return found | (distance.figures() if distance is not None else {})
 
 
 def _novelty(

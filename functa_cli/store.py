@@ -122,6 +122,22 @@ class Functaset:
         """float32 [datum]: the mse of each datum; NaN: not encoded yet, inf: failed."""
         return self._read("mse")
 
+    def rows(self, split: str | None = None) -> np.ndarray:
+        """Int [rows]: the data that are encoded, of one part or of all."""
+        good = np.isfinite(self.errors())
+        return np.flatnonzero(good if split is None else good & (np.array(self.split) == split))
+
+    def whole(self) -> np.ndarray:
+        """Modulations [datum, d] of all data, flat; those of failed ones are of no use.
+
+        Raises:
+            StoreError: the set is not encoded to its end.
+        """
+        if self.pending():
+            raise StoreError(f"{self.path!r} is not encoded to its end; run the same functa encode again first")
+        phi, _ = self.read(slice(None))
+        return phi.reshape(len(phi), -1)
+
     def has(self, name: str) -> bool:
         """Whether there is an array of that name."""
         return name in self.group

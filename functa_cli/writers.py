@@ -23,6 +23,12 @@ CHUNK_BYTES = 1 << 20  # of decoded data in a chunk of a .zarr
 AGAIN = "--overwrite replaces it, another name keeps it"
 
 
+def check_picture(path: str, *, overwrite: bool) -> None:
+    """Raise StoreError where a picture may not be written to `path`."""
+    if Path(path).is_dir() or (Path(path).exists() and not overwrite):
+        raise StoreError(f"{path!r} exists; " + ("it is a folder" if Path(path).is_dir() else AGAIN))
+
+
 class Writer(Protocol):
     """Takes decoded data one by one, in a with statement."""
 

@@ -27,7 +27,7 @@ def of_fit(given: Mapping[str, Any]) -> tuple[str, list[Layer]]:
     Raises:
         click.UsageError: no modality. ConfigError: a setting that does not exist or has the wrong type.
     """
-    layers = [*_written(given), _flags(given, tuple(SETTINGS)), _brought(given)]
+    layers = [*_written(given), _flags(given, SETTINGS), _brought(given)]
     modality = given["modality"] or overlay(*layers).get("modality")
     if modality is None:
         raise click.UsageError(f"give --modality, one of: {', '.join(plugins.names('modalities'))}")
@@ -43,7 +43,6 @@ def of_learning(given: Mapping[str, Any], tables: Sequence[str]) -> list[Layer]:
     Raises:
         click.UsageError: a flag that is of base networks. ConfigError: one in --set that is.
     """
-    flags = {name: LEARNING[name] for name in SETTINGS if name in LEARNING and given[name] is not None}
     others = [name for name in (*SETTINGS, "init") if name not in LEARNING and given[name] is not None]
     others += list(brought.given_flags("options", given))
     if others or given["modality"]:
@@ -54,13 +53,7 @@ def of_learning(given: Mapping[str, Any], tables: Sequence[str]) -> list[Layer]:
             if key not in tables:
                 raise ConfigError(f"unknown setting {key!r}; known here: {', '.join(tables)}")
     config = {key: value for key, value in (given["config"] or {}).items() if key in tables}
-    layers = [config, *given["set"]]
-    for name, setting in flags.items():
-        value = given[name]
-        for part in reversed(setting.split(".")):
-            value = {part: value}
-        layers.append(value)
-    return [layer for layer in layers if layer]
+    return [layer for layer in (config, *given["set"], _flags(given, LEARNING)) if layer]
 
 
 def of_encode(given: Mapping[str, Any]) -> tuple[str | None, int, list[Layer]]:
@@ -77,7 +70,7 @@ def of_encode(given: Mapping[str, Any]) -> tuple[str | None, int, list[Layer]]:
                 raise ConfigError(
                     f"encode takes settings of data.*, found {key!r} in --set; the base network has the others"
                 )
-    layers = [*_written(given), _flags(given, OF_DATA), _brought(given)]
+    layers = [*_written(given), _flags(given, {name: SETTINGS[name] for name in OF_DATA}), _brought(given)]
     settled = overlay(*layers)
     modality = given["modality"] or settled.get("modality")
     _check(modality, layers)
@@ -94,12 +87,13 @@ def _brought(given: Mapping[str, Any]) -> Layer:
     return {"data": own} if own else {}
 
 
-def _flags(given: Mapping[str, Any], names: Sequence[str]) -> Layer:
+def _flags(given: Mapping[str, Any], settings: Mapping[str, str]) -> Layer:
+    """The flags that were given, of those in `settings`, which has what each sets."""
     layer: Layer = {}
-    for name in names:
+    for name, setting in settings.items():
         value = given[name]
         if value is not None:
-            for part in reversed(SETTINGS[name].split(".")):
+            for part in reversed(setting.split(".")):
                 value = {part: value}
             layer = overlay(layer, value)
     return layer
