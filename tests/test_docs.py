@@ -32,6 +32,8 @@ CHEAPER = {  # what makes a command quick; the last of two equal flags wins
     "classify": [],
     "impute": ["--steps", "2"],
     "sample": [],
+    "info": [],
+    "report": [],
 }
 LEARNED = ["--steps", "20"]
 PRIOR = [*LEARNED, "--set", "prior.layers=2", "--set", "prior.width=8"]
@@ -214,7 +216,10 @@ def test_links_to_files_lead_somewhere(document):
 
 @pytest.mark.parametrize(
     "line",
-    [f"functa {verb} --help".replace("  ", " ") for verb in ("", "fit", "encode", "decode", "classify", "impute")],
+    [
+        f"functa {verb} --help".replace("  ", " ")
+        for verb in ("", "fit", "encode", "decode", "classify", "impute", "info")
+    ],
 )
 def test_help_in_the_readme_is_what_the_program_prints(line):
     quoted = [block.text for block in blocks(README) if block.text.startswith(f"$ {line}\n")]

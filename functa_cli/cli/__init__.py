@@ -14,6 +14,7 @@ VERBS = {
     "sample": "Draw new functa from a prior, or walk between those that are there.",
     "impute": "Complete data of which a part was seen, with a prior.",
     "classify": "Tell the classes of functa, with a classifier that fit has learned.",
+    "info": "Say what is in a store, what it scores and what it weighs.",
 }
 
 EPILOG = """\b

@@ -88,7 +88,7 @@ def plural(unit: str) -> str:
 def metrics(values: Mapping[str, float]) -> list[str]:
     """Return such as ["PSNR 24.1 dB", "PSNR heldout 23.0 dB"]."""
     return [
-        f"{_label(key)} {value:.1f} dB" if _is_psnr(key) else f"{_label(key)} {value:.4g}"
+        f"{label(key)} {value:.1f} dB" if _is_psnr(key) else f"{label(key)} {value:.4g}"
         for key, value in values.items()
     ]
 
@@ -103,7 +103,7 @@ def print_summary(values: Mapping[str, Any]) -> None:
 def summary(values: Mapping[str, Any]) -> str:
     """Lines of a name and a value each, in columns; what is None is left out."""
     tables = {key: value for key, value in values.items() if _is_table(value)}
-    rows = [(_label(key), _value(key, item)) for key, item in values.items() if item is not None and key not in tables]
+    rows = [(label(key), value(key, item)) for key, item in values.items() if item is not None and key not in tables]
     return "\n".join([*_columns(rows), *(line for table in tables.values() for line in ["", *_table(table)])])
 
 
@@ -113,7 +113,7 @@ def _is_table(value: Any) -> bool:
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Lines of a heading and a row each."""
-    return _columns([tuple(map(_label, rows[0])), *(tuple(_value(*item) for item in row.items()) for row in rows)])
+    return _columns([tuple(map(label, rows[0])), *(tuple(value(*item) for item in row.items()) for row in rows)])
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -122,7 +122,8 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
 
 
-def _label(key: str) -> str:
+def label(key: str) -> str:
+    """A name as it is printed, such as "PSNR test" for "psnr_test"."""
     return " ".join(NAMES.get(word, word) for word in key.split("_"))
 
 
@@ -130,11 +131,12 @@ def _is_psnr(key: str) -> bool:
     return "psnr" in key.split("_")
 
 
-def _value(key: str, value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{_label(name)} {_value(name, item)}" for name, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_value(key, item) for item in value)
-    if isinstance(value, float):
-        return f"{value:.2f} dB" if _is_psnr(key) else f"{value:.6g}"
-    return str(value)
+def value(key: str, found: Any) -> str:
+    """A value as it is printed; `key` is its name, which says its unit."""
+    if isinstance(found, Mapping):
+        return ", ".join(f"{label(name)} {value(name, item)}" for name, item in found.items())
+    if isinstance(found, (list, tuple)):
+        return ", ".join(value(key, item) for item in found)
+    if isinstance(found, float):
+        return f"{found:.2f} dB" if _is_psnr(key) else f"{found:.6g}"
+    return str(found)

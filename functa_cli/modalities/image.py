@@ -177,6 +177,7 @@ MODALITY = Modality(
     axes=("row", "column"),
     unit="image",
     picture=picture,
+    bits=8,
 )
 
 

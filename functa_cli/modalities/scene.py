@@ -236,6 +236,7 @@ MODALITY = Modality(
     unit="scene",
     decode_options=SceneDecodeOptions,
     picture=picture,
+    bits=8,
     paper={
         "field": {"w0": 5.0},
         "render": {"samples": 32, "stratified": False},

@@ -160,4 +160,5 @@ MODALITY = Modality(
     decode_options=VoxelDecodeOptions,
     scores=Scores(("accuracy", "iou"), sums, figures),
     cloud=cloud,
+    bits=1,
 )
