@@ -81,7 +81,8 @@ def decode(
         with writer:
             wanted = {row: targets[row] for row in first or targets if writer.wants(first.get(row, row))}
             before = len(targets) - len(wanted)
-            arrays = _arrays(through, opened, wanted, again)
+            gone: dict[int, str] = {}
+            arrays = _arrays(through, opened, wanted, again, gone)
             for done, (index, array) in enumerate(_spreads(arrays, first) if first else arrays, start=before + 1):
                 try:
                     writer.write(index, array)
@@ -89,6 +90,9 @@ def decode(
                     failed += 1
                     yield Note(f"skipped {opened.ids[index]}: {error}", warning=True)
                 yield Progress(done, len(usable), network.modality.unit, {})
+        for row, why in gone.items():
+            failed += row in shown
+            yield Note(f"skipped {opened.ids[row]}: {why}", warning=True)
         if failed == len(shown):
             raise DataError(f"none of {failed} data could be written; see the warnings above")
         written = [str(out)]
@@ -107,13 +111,20 @@ def decode(
 
 
 def _arrays(
-    network: Network, store: Functaset, targets: Mapping[int, Target], again: Again | None
+    network: Network, store: Functaset, targets: Mapping[int, Target], again: Again | None, gone: dict[int, str]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Each row and its array, with what was seen in its place where that is asked for."""
+    """Each row and its array, with what was seen in its place where that is asked for.
+
+    A row whose datum cannot be read again is left out, with the reason in `gone`.
+    """
     for row, features in decoded(network, store, targets):
         target = targets[row]
         if again is not None:
-            features = again.put(row, features, target.shape)
+            try:
+                features = again.put(row, features, target.shape)
+            except DataError as error:
+                gone[row] = str(error)
+                continue
         yield row, network.modality.assemble(target.geometry, features, target.shape)
 
 

@@ -11,6 +11,7 @@ from functa_cli.checkpoint import save_state
 from functa_cli.config import PriorConfig, to_dict
 from functa_cli.errors import DataError
 from functa_cli.events import Event, Note, Progress, Result
+from functa_cli.labelled import groups
 from functa_cli.learn import Run, Vectors
 from functa_cli.prior import Draw
 from functa_cli.priornet import FOLDER, Model
@@ -82,9 +83,10 @@ def parts_of(store: Functaset, config: PriorConfig) -> Parts:
     phi = store.whole()
     train, heldout = store.rows("train"), store.rows("test")
     if not len(heldout):
-        mixed = np.random.default_rng([config.seed, 31]).permutation(train)
-        share = max(1, len(train) // 10)
-        heldout, train = np.sort(mixed[:share]), np.sort(mixed[share:])
+        group = groups(store.ids)[train]
+        mixed = np.random.default_rng([config.seed, 31]).permutation(np.unique(group))
+        out = np.isin(group, mixed[: max(1, len(mixed) // 10)])  # copies of a datum go where it goes
+        heldout, train = train[out], train[~out]
     if len(train) < ENOUGH:
         raise DataError(
             f"{store.path!r} has {len(train)} encoded training data; a prior needs {ENOUGH} at least: encode more data"

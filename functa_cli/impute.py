@@ -185,12 +185,12 @@ def _completed(
                     yield Note(f"skipped {ids[row[0]]}: its modulations diverge", warning=True)
                     continue
                 at = place[row]
-                error, _ = completer.look(completed.phi, observed.signal)
-                phi[at], mse[at] = completed.phi, error
+                looked = completer.look(completed.phi, observed.signal)
+                phi[at], mse[at] = completed.phi, looked[0]
                 if "objective" in more:
                     more["objective"][at], more["lambda"][at] = completed.objective, completed.trust
                 if known is not None:
-                    for name, value in known.figures(completer, observed, completed.phi).items():
+                    for name, value in known.figures(completer, observed, completed.phi, looked).items():
                         more[name][at] = value
             shown = mse[np.isfinite(mse)]
             yield Progress(done, store.n, completer.network.modality.unit, summed(shown, "seen") if len(shown) else {})

@@ -36,7 +36,7 @@ def parts_of(store: Functaset) -> Parts:
     if labels.max() >= len(classes):
         raise StoreError(f"{store.path!r} is damaged: a label is {labels.max()} of {len(classes)} classes")
     train, test = (rows[labels[rows] >= 0] for rows in (store.rows("train"), store.rows("test")))
-    groups = _groups(ids)
+    group = groups(ids)
     there = [number for number in range(len(classes)) if (labels[train] == number).any()]
     if len(there) < 2:
         only = f"only of {classes[there[0]]!r}" if there else "none"
@@ -45,12 +45,12 @@ def parts_of(store: Functaset) -> Parts:
             "a classifier needs two at least: encode data of more classes"
         )
     for number in there:
-        if len(set(groups[train][labels[train] == number].tolist())) < 2:
+        if len(set(group[train][labels[train] == number].tolist())) < 2:
             raise DataError(
                 f"{store.path!r} has one training datum of the class {classes[number]!r}; each class needs two "
                 "at least, one to learn from and one to judge by: encode more of it, or leave it out"
             )
-    return Parts(phi, labels, groups, train, test, classes)
+    return Parts(phi, labels, group, train, test, classes)
 
 
 def validation(parts: Parts, share: float, seed: int) -> np.ndarray:
@@ -59,15 +59,15 @@ def validation(parts: Parts, share: float, seed: int) -> np.ndarray:
     Copies of a datum go where it goes.
     """
     rng = np.random.default_rng([seed, 37])
-    groups, labels = parts.groups[parts.train], parts.labels[parts.train]
+    group, labels = parts.groups[parts.train], parts.labels[parts.train]
     out: set[int] = set()
     for number in np.unique(labels):
-        own = rng.permutation(np.unique(groups[labels == number]))
+        own = rng.permutation(np.unique(group[labels == number]))
         out |= set(own[: max(1, min(round(share * len(own)), len(own) - 1))].tolist())
-    return np.isin(groups, sorted(out))
+    return np.isin(group, sorted(out))
 
 
-def _groups(ids: Sequence[str]) -> np.ndarray:
+def groups(ids: Sequence[str]) -> np.ndarray:
     """Int [datum]: the same number for a datum and for its augmented copies, whose names end in @01, @02, ..."""
     known = set(ids)
     origins = [match[1] if (match := re.fullmatch(r"(.*)@\d+", one)) and match[1] in known else one for one in ids]

@@ -1,5 +1,6 @@
 """`functa impute` on small pictures: what is seen decides, what is hidden has no say, and bad input is told."""
 
+import shutil
 from pathlib import Path
 
 import jax
@@ -180,6 +181,19 @@ def test_decode_puts_back_what_was_seen(tmp_path, store, new):
         run(decode(str(tmp_path / "done.zarr"), str(tmp_path / "big"), resolution="16", observed=True))
     with pytest.raises(FunctaError, match="not made by functa impute"):
         run(decode(store, str(tmp_path / "big"), observed=True))
+
+
+def test_decode_leaves_out_what_cannot_be_read_again(tmp_path, store, new):
+    data = tmp_path / "data"
+    shutil.copytree(new, data)
+    run(impute(store, str(data), str(tmp_path / "done.zarr"), observe=HALF, **QUICK))
+    lost = sorted(data.rglob("*.png"))[1]
+    lost.write_bytes(lost.read_bytes()[:60])
+    result, warnings = run(decode(str(tmp_path / "done.zarr"), str(tmp_path / "out"), observed=True))
+    assert result["decoded"] == 4
+    assert len(warnings) == 1
+    assert lost.name in warnings[0]
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 4
 
 
 def test_truth_scores_seen_and_hidden_points_each_for_itself(tmp_path, store, new):

@@ -6,11 +6,11 @@ import pytest
 import xarray
 
 from functa_cli import learn, merit, priornet, walk
-from functa_cli.config import LearnConfig
+from functa_cli.config import LearnConfig, PriorConfig
 from functa_cli.decode import decode
 from functa_cli.drawn import Request
 from functa_cli.errors import FunctaError, TrainingError
-from functa_cli.fit_prior import fit_prior
+from functa_cli.fit_prior import fit_prior, parts_of
 from functa_cli.learn import Vectors
 from functa_cli.sample import sample
 from functa_cli.scale import covariance, fit_scale
@@ -146,6 +146,18 @@ def test_every_datum_comes_once_before_any_comes_again():
 
 
 # fit --prior
+
+
+def test_copies_of_a_datum_are_held_out_with_it(tmp_path, base):
+    ids = [
+        name for number in range(30) for name in (f"{number:03d}.png", *(f"{number:03d}.png@{n:02d}" for n in (1, 2)))
+    ]
+    path = save_clusters(tmp_path / "set.zarr", base, counts=(30, 30, 30), ids=ids, split=["train"] * 90)
+    parts = parts_of(Functaset.open(path), PriorConfig("flow", None))
+    origin = [{ids[row].partition("@")[0] for row in rows} for rows in (parts.train, parts.heldout)]
+    assert len(origin[1]) == 3
+    assert len(parts.heldout) == 9
+    assert not origin[0] & origin[1]
 
 
 def test_a_prior_tells_its_figures_and_stays_in_the_store(made):
