@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "functa_cli"
 ROWS = [
-    "errors config events plugins",
+    "errors config events plugins wording inventory",
     "signal coords modality modalities loader store labelled template basefile checkpoint learned place trees writers "
     "folder pictures sheets kept "
     "binvox arrayfiles weightfiles voxelfiles occupancy meshes shapes voxels shading "

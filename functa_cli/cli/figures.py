@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from functa_cli.events import Progress
+from functa_cli.wording import label, value
 
 Clock = Callable[[], float]
 PLURALS = {"datum": "data"}
-NAMES = {"psnr": "PSNR", "iou": "IoU", "rmse": "RMSE", "fid": "FID", "cov": "COV", "mmd": "MMD", "nna": "1-NNA"}
 
 
 class Throttle:
@@ -88,8 +88,8 @@ def plural(unit: str) -> str:
 def metrics(values: Mapping[str, float]) -> list[str]:
     """Return such as ["PSNR 24.1 dB", "PSNR heldout 23.0 dB"]."""
     return [
-        f"{label(key)} {value:.1f} dB" if _is_psnr(key) else f"{label(key)} {value:.4g}"
-        for key, value in values.items()
+        f"{label(key)} {found:.1f} dB" if "psnr" in key.split("_") else f"{label(key)} {found:.4g}"
+        for key, found in values.items()
     ]
 
 
@@ -120,23 +120,3 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """A line a row, each column but the last filled up to its longest."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     return ["  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
-
-
-def label(key: str) -> str:
-    """A name as it is printed, such as "PSNR test" for "psnr_test"."""
-    return " ".join(NAMES.get(word, word) for word in key.split("_"))
-
-
-def _is_psnr(key: str) -> bool:
-    return "psnr" in key.split("_")
-
-
-def value(key: str, found: Any) -> str:
-    """A value as it is printed; `key` is its name, which says its unit."""
-    if isinstance(found, Mapping):
-        return ", ".join(f"{label(name)} {value(name, item)}" for name, item in found.items())
-    if isinstance(found, (list, tuple)):
-        return ", ".join(value(key, item) for item in found)
-    if isinstance(found, float):
-        return f"{found:.2f} dB" if _is_psnr(key) else f"{found:.6g}"
-    return str(found)
