@@ -117,10 +117,10 @@ def views(folder: Path, count: int, size: int) -> None:
         write_folder(folder / f"{number:04d}", frames, {"poses": poses, "focal": 1.0, "centre": [0.5, 0.5]})
 
 
-KINDS = {  # how data are made, (count, size): few, more of them, and larger ones; options of encode
+KINDS = {  # how data are made, (count, size): few that fill a batch, more, and larger ones; options of encode
     "voxel": (balls, (8, 64), (80, 64), (8, 160), ()),
     "era5": (fields, (16, 91), (160, 91), (16, 721), ("--grid", "native")),
-    "scene": (views, (6, 64), (60, 64), (6, 256), ("--encode-rays", "0")),
+    "scene": (views, (16, 64), (160, 64), (6, 256), ("--encode-rays", "0")),
 }
 GROWN = 0.15  # a grid of bits, a field or the pictures of a view are held, and nothing else of their size
 
