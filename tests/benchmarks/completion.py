@@ -1,21 +1,24 @@
 """Completions beside simpler ways, on hidden points: `python -m tests.benchmarks.completion STORE DATA RULE...`.
 
-STORE is a functaset with a flow prior, DATA what it was encoded from, and each RULE one of `functa impute --observe`.
-Beside `functa impute` with and without the prior stand the mean of the training data, the training datum nearest
-in what is seen, the mean of a Gaussian on as many principal components given what is seen, and, for grids of two axes,
-linear interpolation. All are of the held-out split and of hidden points only.
+STORE is a functaset with a flow prior, DATA what it was encoded from, and each RULE one of `functa impute --observe`,
+or several with a semicolon between them. Beside `functa impute` with and without the prior stand the mean of the
+training data, the training datum nearest in what is seen, the mean of a Gaussian on as many principal components given
+what is seen, and, for grids of two axes, linear interpolation; for scenes, whose rays differ from one to the next, white
+and their mean colour. All are of the held-out split and of hidden points only. `--worth` and `--steps`, which may be
+given several times, are what the defaults of lambda (`complete.WORTH`) and of the steps with a prior were chosen by.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
+import click
 import numpy as np
 from scipy.interpolate import griddata
 
-from functa_cli import basenet, observe, rules
+from functa_cli import basenet, complete, observe, rules
+from functa_cli.cli.runtime import prepare_jax
 from functa_cli.events import Result
-from functa_cli.impute import impute
+from functa_cli.impute import STEPS, impute
 from functa_cli.metrics import psnr
 from functa_cli.store import Functaset
 
@@ -60,7 +63,9 @@ def baselines(store: Functaset, data: str, rule: str) -> dict[str, str]:
     options = basenet.settings(store.attrs["modality"], [{"data": recorded["data"]}]).data
     source = network.modality.open(data, options, seed=recorded["seed"], geometry=store.geometry)
     split, axes = np.array(source.split), network.modality.axes
-    parsed = [rules.parse(rule, axes)]
+    parsed = [rules.parse(one, axes) for one in rule.split(";")]
+    if not source.shared_coords:
+        return colours(source, parsed, split)
     train = np.stack([source.cells(int(row)).features.ravel() for row in np.flatnonzero(split == "train")])
     given = conditional(train, int(np.prod(store.latent_shape)))
     found: dict[str, list[tuple[float, float]]] = {}
@@ -87,21 +92,63 @@ def baselines(store: Functaset, data: str, rule: str) -> dict[str, str]:
     return lines
 
 
-def main() -> None:
-    path, data, *asked = sys.argv[1:]
+def colours(source, parsed: list, split: np.ndarray) -> dict[str, str]:
+    """Figures of pictures that are white, or of the mean colour of the training data, on hidden points."""
+    train = [source.cells(int(row)).features.mean(axis=0) for row in np.flatnonzero(split == "train")[:20]]
+    errors: dict[str, list[float]] = {"white": [], "mean colour of the training data": []}
+    for row in np.flatnonzero(split == "test"):
+        hidden = observe.weights(parsed, source, int(row), 0) == 0
+        true = source.cells(int(row)).features[hidden]
+        for name, value in zip(errors, (1.0, np.mean(train, axis=0))):
+            errors[name].append(float(np.mean((true - value) ** 2)))
+    return {name: f"PSNR {float(psnr(np.mean(values))):.2f} dB" for name, values in errors.items()}
+
+
+@click.command()
+@click.argument("path")
+@click.argument("data")
+@click.argument("asked", nargs=-1, required=True)
+@click.option("--worth", "worths", type=float, multiple=True, default=(complete.WORTH,), show_default=True)
+@click.option("--steps", "counts", type=int, multiple=True, default=(STEPS,), show_default=True)
+@click.option("--starts", type=int, default=0, show_default=True)
+@click.option("--only-impute", is_flag=True, help="Leave out the simpler ways, and no prior.")
+def main(
+    path: str,
+    data: str,
+    asked: tuple[str, ...],
+    worths: tuple[float, ...],
+    counts: tuple[int, ...],
+    starts: int,
+    only_impute: bool,
+) -> None:
+    """Print a line for each way of completion."""
+    prepare_jax()
     store = Functaset.open(path)
     for rule in asked:
         print(rule, flush=True)
-        for name, told in baselines(store, data, rule).items():
-            print(f"  {name:34} {told}", flush=True)
-        for prior in ("none", "flow"):
+        simpler = {} if only_impute else baselines(store, data, rule)
+        for name, told in simpler.items():
+            print(f"  {name:44} {told}", flush=True)
+        ways = [("none", complete.WORTH, STEPS)] * (not only_impute)
+        ways += [("flow", worth, steps) for worth in worths for steps in counts]
+        for prior, worth, steps in ways:
+            complete.WORTH = worth
+            told = f"prior {prior}" + f", worth {worth:g}, {steps} steps" * (prior != "none")
             with tempfile.TemporaryDirectory() as folder:
                 events = impute(
-                    path, data, str(Path(folder) / "o.zarr"), observe=[rule], prior=prior, truth=data, part="test"
+                    path,
+                    data,
+                    str(Path(folder) / "o.zarr"),
+                    observe=rule.split(";"),
+                    prior=prior,
+                    steps=steps,
+                    starts=starts,
+                    truth=data,
+                    part="test",
                 )
                 values = next(event.values for event in events if isinstance(event, Result))
             hidden = {name: value for name, value in values.items() if "hidden" in name}
-            print(f"  functa impute, prior {prior:13} {hidden}", flush=True)
+            print(f"  functa impute, {told:29} {hidden}", flush=True)
 
 
 if __name__ == "__main__":
