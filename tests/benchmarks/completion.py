@@ -4,8 +4,9 @@ STORE is a functaset with a flow prior, DATA what it was encoded from, and each 
 or several with a semicolon between them. Beside `functa impute` with and without the prior stand the mean of the
 training data, the training datum nearest in what is seen, the mean of a Gaussian on as many principal components given
 what is seen, and, for grids of two axes, linear interpolation; for scenes, whose rays differ from one to the next,
-white and their mean colour. All are of the held-out split and of hidden points only. `--worth` and `--steps`, which may be
-given several times, are what the defaults of lambda (`complete.WORTH`) and of the steps with a prior were chosen by.
+white and their mean colour. All are of the held-out split and of hidden points only. `--worth` and `--steps`, which
+may be given several times, are what the defaults of lambda (`complete.WORTH`) and of the steps with a prior were
+chosen by.
 """
 
 import tempfile
