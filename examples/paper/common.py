@@ -139,14 +139,24 @@ def finished(events: Iterable[Event], what: str) -> dict[str, Any]:
     return values
 
 
-def fitted(run: Run, name: str, one: Mapping[str, Any]) -> str:
-    """Path of a base network, fitted as the table `one` says: {modality, data, layers}, or the one that ships.
+def short(one: Mapping[str, Any]) -> str:
+    """The first word of a set's name, by which its figures are called."""
+    return one["name"].split()[0].strip(",")
 
-    `layers` are settings of `functa fit`; without them the network that ships with the package is taken.
+
+def ships(one: Mapping[str, Any]) -> bool:
+    """Whether the table `one` asks for the network that ships: it says so, or has no layers."""
+    return one.get("shipped", "layers" not in one)
+
+
+def fitted(run: Run, name: str, one: Mapping[str, Any]) -> str:
+    """Path of a base network, fitted as the table `one` says: {modality, data, layers}, or "shipped".
+
+    `layers` are settings of `functa fit`; with shipped = true, or without layers, the network that ships is taken.
     """
     from functa_cli.fit import fit
 
-    if "layers" not in one:
+    if ships(one):
         return "shipped"
     out = str(run.work / f"{name}-base.zarr")
     data = where(run, one.get("data"))

@@ -13,9 +13,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from common import Piece
+from common import Piece, ships
 
 from functa_cli import basenet, classifier, classifiernet, meta, priornet, render
+from functa_cli.basefile import read_base
 from functa_cli.coords import grid
 from functa_cli.inner import outer_loss
 from functa_cli.signal import Signal
@@ -39,12 +40,18 @@ def of_step(config: Any, points: int, steps: int) -> float:
     return (8 * steps + 3) * evaluation(config, points)
 
 
+def config_of(one: Mapping[str, Any]) -> Any:
+    """Settings of the network of a table {modality, layers}, or of the one that ships."""
+    layers = read_base(str(basenet.shipped(one["modality"], "base.zarr"))).config if ships(one) else one["layers"]
+    return basenet.settings(one["modality"], [layers])
+
+
 def of_fit(one: Mapping[str, Any], what: str = "") -> list[Piece]:
     """Pieces of `functa fit` for a table {modality, cells, layers}; none where the shipped network is taken.
 
     `cells` is the number of points of one datum, rays for scenes.
     """
-    if "layers" not in one:
+    if ships(one):
         return []
     config = basenet.settings(one["modality"], [one["layers"]])
     outer, inner = config.outer, config.inner.steps
@@ -56,10 +63,7 @@ def of_fit(one: Mapping[str, Any], what: str = "") -> list[Piece]:
 
 def of_encode(one: Mapping[str, Any], what: str = "", steps: int | None = None) -> list[Piece]:
     """Pieces of `functa encode` for a table {modality, cells, count, layers}; `count` is the number of data."""
-    if "layers" in one:
-        config = basenet.settings(one["modality"], [one["layers"]])
-    else:
-        config = basenet.restore(basenet.find("shipped", one["modality"])[0]).config
+    config = config_of(one)
     steps = config.inner.steps if steps is None else steps
     flops = one["count"] * (2 * steps + 1) * evaluation(config, one["cells"])
     return [Piece(f"encode {what or one['modality']}", flops)]

@@ -64,8 +64,8 @@ def _part(one: dict[str, Any], link: str) -> Iterator[str]:
     cost = one["cost"]
     hours = cost["paper_flops"] / SUSTAINED / 3600
     yield (
-        f"\n`{one['command']}` took {cost['cpu_seconds']:,.0f} s of CPU time, for {cost['flops']:.1e} FLOP by our count."
-        f" The paper's settings would take {cost['paper_flops']:.1e}: {_told(hours)} hours at {SUSTAINED:.0e} a second."
+        f"\n`{one['command']}` took {cost['cpu_seconds']:,.0f} s of CPU time, for {cost['flops']:.1e} FLOP as we count "
+        f"them. The paper's settings need {cost['paper_flops']:.1e}: {_told(hours)} hours at {SUSTAINED:.0e} a second."
     )
 
 
