@@ -9,7 +9,7 @@ from typing import NamedTuple
 COLOURS = ("#1f6fb4", "#d95f02", "#2a9d5c", "#7b4fa3", "#c0392b", "#5f6b76")
 WIDTH, HEIGHT = 420, 300  # of one panel
 LEFT, RIGHT, TOP, BOTTOM = 62, 16, 34, 48
-LEGEND = 18  # height of a line of the legend
+LEGEND, ENTRY = 18, 215  # height of a line of the legend, width of an entry
 
 
 class Line(NamedTuple):
@@ -40,7 +40,7 @@ def write_svg(path: Path, panels: Sequence[Panel], columns: int = 2) -> None:
     for panel in panels:
         for line in panel.lines:
             known.setdefault(line.label, line)
-    a_row = max(1, columns * WIDTH // 190)
+    a_row = max(1, columns * WIDTH // ENTRY)
     height = rows * HEIGHT + LEGEND * -(-len(known) // a_row) + 8
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {columns * WIDTH} {height}" '
@@ -51,7 +51,7 @@ def write_svg(path: Path, panels: Sequence[Panel], columns: int = 2) -> None:
         at = (number % columns * WIDTH, number // columns * HEIGHT)
         parts += [f'<g transform="translate({at[0]},{at[1]})">', *_panel(panel), "</g>"]
     for number, line in enumerate(known.values()):
-        x, y = 14 + number % a_row * 190, rows * HEIGHT + 6 + number // a_row * LEGEND
+        x, y = 14 + number % a_row * ENTRY, rows * HEIGHT + 6 + number // a_row * LEGEND
         parts.append(f'<path d="M{x},{y}h26" {_stroke(line)}/>')
         parts.append(f'<text x="{x + 32}" y="{y + 4}">{escape(line.label)}</text>')
     path.write_text("\n".join([*parts, "</svg>"]) + "\n")
@@ -59,7 +59,8 @@ def write_svg(path: Path, panels: Sequence[Panel], columns: int = 2) -> None:
 
 def _panel(panel: Panel) -> list[str]:
     every = [point for line in panel.lines for point in line.points]
-    across, up = _Axis([x for x, _ in every], panel.log_x), _Axis([y for _, y in every], panel.log_y)
+    across = _Axis([x for x, _ in every], panel.log_x, own=True)
+    up = _Axis([y for _, y in every], panel.log_y)
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -67,11 +68,11 @@ def _panel(panel: Panel) -> list[str]:
 
     parts = [f'<text x="{(LEFT + right) / 2}" y="20" text-anchor="middle" font-size="13">{escape(panel.title)}</text>']
     for value in across.ticks():
-        x = place(value, up.low)[0]
+        x = LEFT + across.share(value) * (right - LEFT)
         parts.append(f'<path d="M{x:.1f},{TOP}V{bottom}" stroke="#e3e6e8"/>')
         parts.append(f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{_number(value)}</text>')
     for value in up.ticks():
-        y = place(across.low, value)[1]
+        y = bottom - up.share(value) * (bottom - TOP)
         parts.append(f'<path d="M{LEFT},{y:.1f}H{right}" stroke="#e3e6e8"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_number(value)}</text>')
     parts.append(f'<text x="{(LEFT + right) / 2}" y="{bottom + 36}" text-anchor="middle">{escape(panel.x)}</text>')
@@ -88,30 +89,29 @@ def _panel(panel: Panel) -> list[str]:
 
 
 class _Axis:
-    """From values to shares of the axis, and its ticks."""
+    """From values to shares of the axis, and its ticks; `own`: a logarithmic axis has them at its values, if few."""
 
-    def __init__(self, values: Sequence[float], log: bool):
-        self.log, self.values = log, sorted(set(values))
-        self.low, self.high = self.values[0], self.values[-1]
-        if log:
-            return
-        margin = 0.06 * (self.high - self.low) or abs(self.high) * 0.1 or 1.0
-        self.low, self.high = self.low - margin, self.high + margin
+    def __init__(self, values: Sequence[float], log: bool, *, own: bool = False):
+        self.log, self.values, self.own = log, sorted(set(values)), own
+        low, high = (math.log10(end) if log else end for end in (self.values[0], self.values[-1]))
+        margin = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
+        self.ends = low - margin, high + margin
 
     def share(self, value: float) -> float:
-        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
-        return ((math.log(value) if self.log else value) - low) / (high - low or 1.0)
+        low, high = self.ends
+        return ((math.log10(value) if self.log else value) - low) / (high - low)
 
     def ticks(self) -> list[float]:
-        if self.log and len(self.values) <= 6:
+        if self.log and self.own and len(self.values) <= 6:
             return self.values
-        if self.log:
-            first, last = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
-            return [10.0**power for power in range(first, last + 1)] or [self.low, self.high]
-        rough = (self.high - self.low) / 4
+        low, high = self.ends
+        rough = max((high - low) / 4, 1.0 if self.log else 0.0)
         unit = 10.0 ** math.floor(math.log10(rough))
-        step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
-        return [number * step for number in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
+        step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough * (1 - 1e-9))
+        places = [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+        if self.log:
+            return [10.0**place for place in places] or [self.values[0], self.values[-1]]
+        return places
 
 
 def _stroke(line: Line) -> str:
@@ -120,6 +120,6 @@ def _stroke(line: Line) -> str:
 
 
 def _number(value: float) -> str:
-    if value and (abs(value) >= 1e5 or abs(value) < 1e-3):
-        return f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
+    if abs(value) >= 1e5:
+        return f"{value / 1e6:,.3g}M" if abs(value) >= 1e6 else f"{value / 1e3:,.0f}k"
     return f"{value:,.6g}"

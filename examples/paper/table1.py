@@ -29,7 +29,8 @@ ABOUT = About(
     },
 )
 COLUMNS = [
-    "data", "dimension", "PSNR, dB", "on training data", "PCA", "voxel accuracy, %", "of PCA", "IoU", "of PCA",
+    "data", "modulations", "PSNR, dB", "on training data, dB", "PCA, dB", "voxel accuracy, %", "of PCA, %", "IoU",
+    "of PCA",
 ]  # fmt: skip
 
 
