@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 NAMES = {"psnr": "PSNR", "iou": "IoU", "rmse": "RMSE", "fid": "FID", "cov": "COV", "mmd": "MMD", "nna": "1-NNA"}
+PLURALS = {"datum": "data"}
 SHOWN = 16  # characters of a fingerprint that are enough to tell it from others
 
 
@@ -37,3 +38,8 @@ def size(count: int) -> str:
         if count >= factor:
             return f"{count / factor:,.1f} {unit}"
     return f"{count} B"
+
+
+def plural(unit: str) -> str:
+    """Return "data" for "datum", "steps" for "step"."""
+    return PLURALS.get(unit, f"{unit}s")

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "functa_cli"
 ROWS = [
     "errors config events plugins wording inventory",
     "signal coords modality modalities loader store labelled template basefile checkpoint learned place trees writers "
-    "folder pictures sheets kept "
+    "folder pictures sheets portraits page charts overview kept "
     "binvox arrayfiles weightfiles voxelfiles occupancy meshes shapes voxels shading "
     "scenefiles srn cameras views viewset animations "
     "rules observe masks gridfiles times units slices rectilinear climate fieldset regrid netcdf maps",
@@ -19,7 +19,7 @@ ROWS = [
     "meta guard train learn",
     "basenet priornet encoder evaluate pairs look fit fit_prior fit_classifier classifiernet classify encode decode "
     "drawn walk quality sample partly complete truth completions impute "
-    "footprint quantiles info report",
+    "footprint quantiles info belongings gallery exhibits report",
     "cli",
 ]
 NEVER = [

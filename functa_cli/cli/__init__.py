@@ -15,6 +15,7 @@ VERBS = {
     "impute": "Complete data of which a part was seen, with a prior.",
     "classify": "Tell the classes of functa, with a classifier that fit has learned.",
     "info": "Say what is in a store, what it scores and what it weighs.",
+    "report": "Draw what is in a functaset as one page for a browser.",
 }
 
 EPILOG = """\b

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from functa_cli.events import Progress
-from functa_cli.wording import label, value
+from functa_cli.wording import label, plural, value
 
 Clock = Callable[[], float]
-PLURALS = {"datum": "data"}
 
 
 class Throttle:
@@ -78,11 +77,6 @@ def duration(seconds: float) -> str:
 def count(event: Progress) -> str:
     """Return such as "120/2000 steps"."""
     return f"{event.done}/{event.total} {plural(event.unit)}"
-
-
-def plural(unit: str) -> str:
-    """Return "data" for "datum", "steps" for "step"."""
-    return PLURALS.get(unit, f"{unit}s")
 
 
 def metrics(values: Mapping[str, float]) -> list[str]:
