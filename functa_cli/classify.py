@@ -125,7 +125,7 @@ def _encoded(data: str, whole: Functaset, place: str, batch: int | None) -> Gene
     """`data` as a functaset at `place`, made by the network and with the settings that made `whole`."""
     how = whole.attrs.get("encode", {})
     options = {key: value for key, value in how.get("data", {}).items() if key not in ("limit", "split", "augment")}
-    rest: dict[str, Any] = {"steps": how.get("steps"), "polish": how.get("polish", 0), "seed": how.get("seed", 0)}
+    rest: dict[str, Any] = {"steps": how.get("steps"), **{key: how.get(key, 0) for key in ("polish", "points", "seed")}}
     layers = [{"data": {**options, "split": "none"}}]
     modality = whole.attrs["modality"]
     for event in encode(data, place, base=whole.path, modality=modality, layers=layers, batch=batch, **rest):

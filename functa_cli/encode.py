@@ -24,6 +24,7 @@ def encode(
     layers: Sequence[Mapping[str, Any]] = (),
     steps: int | None = None,
     polish: int = 0,
+    points: int = 0,
     batch: int | None = None,
     seed: int = 0,
     shard: int = 1024,
@@ -33,6 +34,7 @@ def encode(
     """Encode `data` with a base network into the functaset `out`.
 
     `steps`: of the inner loop, as the network was trained where None; `polish`: Levenberg-Marquardt steps after them.
+    `points`: of larger data the inner loop looks at that many, drawn with `seed`; 0: all. Errors are of all.
     `batch`: data worked on at once, at most. `shard`: data a shard, the unit of work that is lost when a run is cut
     off; the same call continues, with the same bytes as one that was never cut off. A datum that cannot be read or
     diverges keeps its row, with an mse of inf.
@@ -49,6 +51,7 @@ def encode(
     own = [{"data": layer["data"]} for layer in layers if "data" in layer]
     options = basenet.settings(modality, [{"data": {"resolution": ""}}, *own]).data
     source = network.modality.open(data, options, seed=seed, geometry=found.geometry)
+    source.keeps = False
     yield Note(source.found)
     yield from skipped(source.problems)
     steps = network.config.inner.steps if steps is None else steps
@@ -59,12 +62,19 @@ def encode(
         latent_shape=network.decoder.latent_shape,
         known=source,
         figures=_names(network, source.keeps_unseen),
-        how={"steps": steps, "polish": polish, "seed": seed, "source": data, "data": to_dict(options)},
+        how={
+            "steps": steps,
+            "polish": polish,
+            "points": points,
+            "seed": seed,
+            "source": data,
+            "data": to_dict(options),
+        },
         shard=shard,
         overwrite=overwrite,
     )
     told = len(source.problems)
-    yield from _encoded(store, Encoder(network, source, steps, polish, seed), batch or BATCH)
+    yield from _encoded(store, Encoder(network, source, steps, polish, seed, points), batch or BATCH)
     yield from skipped(source.problems[told:])
     store.finalize()
     yield from _close(store, network, len(source.problems), strict)

@@ -38,11 +38,12 @@ class Encoder:
     """Programs for one network and number of inner steps, compiled when they are first needed.
 
     `polish`: Levenberg-Marquardt steps after the inner loop; of data with more than `POLISHED` points they see that
-    many, drawn with `seed`.
+    many, drawn with `seed`. `points`: of data with more of them, the inner loop sees that many, drawn likewise; 0: all.
+    Errors and scores are of all points that may be seen.
     """
 
-    def __init__(self, network: Network, source: Source, steps: int, polish: int = 0, seed: int = 0):
-        self.network, self.source, self.steps, self.seed = network, source, steps, seed
+    def __init__(self, network: Network, source: Source, steps: int, polish: int = 0, seed: int = 0, points: int = 0):
+        self.network, self.source, self.steps, self.seed, self.points = network, source, steps, seed, points
         self.scores = network.modality.scores
         self.polish = jax.jit(partial(polished, network.decoder, steps=polish)) if polish else None
         self.look = jax.jit(partial(look, network.decoder, sums=self.scores.sums))
@@ -51,8 +52,9 @@ class Encoder:
 
     def encoded(self, indices: Sequence[int], most: int = BATCH) -> Iterator[tuple[list[int], Encoded | str]]:
         """Results for `indices`, at most `most` together; a datum that cannot be read gives its reason instead."""
-        small = [index for index in indices if self.source.points(index) <= WHOLE]
-        large = [index for index in indices if self.source.points(index) > WHOLE]
+        most_points = min(self.points or WHOLE, WHOLE)
+        small = [index for index in indices if self.source.points(index) <= most_points]
+        large = [index for index in indices if self.source.points(index) > most_points]
         yield from self._in_batches(small, most)
         for index in large:
             try:
@@ -99,24 +101,27 @@ class Encoder:
         phi, mse, sums = fitted.phi, fitted.mse[:, -1], fitted.sums
         if self.polish:
             few = max(self.source.points(index) for index in indices) <= POLISHED
-            phi = self.polish(self.network.theta, phi, batch if few else self._sampled(indices, len(phi)))
+            phi = self.polish(self.network.theta, phi, batch if few else self._sampled(indices, len(phi), POLISHED))
             mse, sums = self.look(self.network.theta, phi, batch)
         phi, mse, sums = (np.asarray(leaf)[: len(indices)] for leaf in (phi, mse, sums))
         return phi, mse, sums
 
-    def _sampled(self, indices: list[int], size: int) -> Signal:
-        """`POLISHED` points of each of the data, as a batch of `size`; the last datum fills it up."""
+    def _sampled(self, indices: list[int], size: int, points: int) -> Signal:
+        """`points` points of each of the data, as a batch of `size`; the last datum fills it up."""
         every = [*indices, *[indices[-1]] * (size - len(indices))]
         rngs = [self.source.generator(self.seed, 5, own=index) for index in every]
-        drawn = [self.source.sample(index, POLISHED, rng) for index, rng in zip(every, rngs)]
+        drawn = [self.source.sample(index, points, rng) for index, rng in zip(every, rngs)]
         return stack(drawn, self.source.shared_coords)
 
     def _in_blocks(self, index: int) -> Encoded:
         rate, theta = meta.rate_of(self.network.config.inner), self.network.theta
         blocks = partial(self.source.blocks, index, BLOCK)
-        phi = stream.fit(self.blocks, theta, blocks, steps=self.steps, rate=rate)
+        if 0 < self.points < self.source.points(index):
+            phi = np.asarray(self.batch(self._sampled([index], 1, self.points)).phi)[0]
+        else:
+            phi = stream.fit(self.blocks, theta, blocks, steps=self.steps, rate=rate)
         if self.polish:
-            phi = np.asarray(self.polish(theta, phi[None], self._sampled([index], 1)))[0]
+            phi = np.asarray(self.polish(theta, phi[None], self._sampled([index], 1, POLISHED)))[0]
         mse, sums = stream.look(self.blocks, theta, phi, blocks)
         return self._result([index], phi[None], np.array([mse], np.float32), sums[None])
 

@@ -97,6 +97,7 @@ class Source:
     problems: list[Problem]  # files left out while listing; more may come while data are read
     shared_coords = True  # data of one shape have the same coordinates, and `sample` draws the same points of them
     keeps_unseen = False  # `unseen` has points for some data
+    keeps = True  # `sample` keeps what it reads while it fits; set to False where each datum is asked for once
     gaps = False  # set to True: NaN in files has weight 0 also where it is else an error, for the modalities that can
 
     def __len__(self) -> int:

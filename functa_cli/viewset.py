@@ -99,7 +99,7 @@ class ViewSource(Source):
         allowed = np.arange(self.shapes[index, 0]) if self.split[index] == "train" else self._seen(index)
         order = rng.permutation(allowed).tolist()
         count = min(self.options.views, len(allowed), points)
-        chosen = list(islice(self.views.readable(index, order, keep=True), count))
+        chosen = list(islice(self.views.readable(index, order, keep=self.keeps), count))
         sizes = [points // len(chosen) + (place < points % len(chosen)) for place in range(len(chosen))]
         drawn = zip(chosen, [rng.integers(0, self._pixels(index), size) for size in sizes])
         return joined(self.views.signal(index, view, pixels) for view, pixels in drawn)

@@ -93,7 +93,7 @@ class VoxelSource(Source):
         Weights are those of importance sampling: a cell that both ways of drawing together draw with density q counts
         1 / (cells q), so that the weighted errors estimate the mean error over all cells without bias.
         """
-        packed, shape, cells = self._grid(index, keep=True), self._shape(index), self.points(index)
+        packed, shape, cells = self._grid(index, keep=self.keeps), self._shape(index), self.points(index)
         if points >= cells and self.alike:
             return self._signal(index, packed)
         stretched, wanted = self._stretch(index), round(points * self.options.surface)
@@ -182,6 +182,8 @@ class VoxelSource(Source):
             near = near_surface(packed.grid())
             return np.flatnonzero(near).astype(np.int32), bits(near)
 
+        if not self.keeps:
+            return make()
         return self._near.get(int(self.numbers[index]), make, lambda made: made[0].nbytes + made[1].nbytes)
 
     def _read(self, number: int) -> Bits:

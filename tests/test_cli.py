@@ -162,7 +162,7 @@ def test_encode_passes_only_settings_of_the_data(stub):
     assert verb.settings["layers"] == [{"data": {"limit": 4, "split": "none"}}, {"data": {"limit": 5}}]
     del verb.settings["layers"]
     assert verb.settings == {
-        "base": "b.zarr", "modality": None, "steps": 10, "polish": 0, "batch": 2, "seed": 8,
+        "base": "b.zarr", "modality": None, "steps": 10, "polish": 0, "points": 0, "batch": 2, "seed": 8,
         "shard": 1024, "overwrite": False, "strict": False,
     }  # fmt: skip
 

@@ -109,6 +109,24 @@ def test_the_batch_size_does_not_matter(tmp_path, base, data):
     np.testing.assert_allclose(one.modulations[:], three.modulations[:], atol=1e-5)
 
 
+def test_the_inner_loop_may_look_at_some_points_and_errors_are_of_all(tmp_path, base, data):
+    made = {}
+    for name, points in (("all", 0), ("more", 96), ("some", 70), ("again", 70)):
+        result, _ = run(encode(data, str(tmp_path / name), base=base, points=points))
+        store = Functaset.open(str(tmp_path / name))
+        made[name] = store.modulations[:], store.errors(), result
+    small = np.prod(store.shapes, axis=1) <= 70
+    assert small.sum() == 5
+    np.testing.assert_array_equal(made["more"][0], made["all"][0])
+    np.testing.assert_array_equal(made["again"][0], made["some"][0])
+    np.testing.assert_allclose(made["some"][0][small], made["all"][0][small], atol=1e-6)
+    assert (np.abs(made["some"][0] - made["all"][0])[~small].max(axis=1) > 1e-4).all()
+    network, source = basenet.restore(read_base(base)), ImageSource(data, Options())
+    for row in range(len(source)):
+        values = network.decoder(network.theta, jnp.asarray(made["some"][0][row]), source[row].coords)
+        assert np.mean((values - source[row].features) ** 2) == pytest.approx(made["some"][1][row], rel=1e-4)
+
+
 def test_steps_and_resolution_are_settings_of_the_set(tmp_path, base, data):
     out = str(tmp_path / "out.zarr")
     layers = [{"data": {"resolution": "6x4"}}]

@@ -37,6 +37,13 @@ A run that was cut off continues when the same command is given again, and ends 
     type=values.whole(0),
     help="Levenberg-Marquardt steps after them: closer to the data, further from the three steps of the paper.",
 )
+@click.option(
+    "--points",
+    default=0,
+    metavar="N",
+    type=values.whole(0),
+    help="Points of each datum that the inner loop looks at; errors are of all.  [default: all]",
+)
 @click.option("--batch", default=None, type=values.whole(1), help="Data worked on at once.  [default: by their size]")
 @click.option(
     "--shard", default=1024, show_default=True, type=values.whole(1), help="Data a shard, the unit of resuming."
@@ -53,7 +60,7 @@ def command(output: options.Output, **given: Any) -> None:
         modality, seed, layers = settings.of_encode(given)
         from functa_cli.encode import encode
 
-        keys = ("base", "steps", "polish", "batch", "shard", "overwrite", "strict")
+        keys = ("base", "steps", "polish", "points", "batch", "shard", "overwrite", "strict")
         rest = {key: given[key] for key in keys}
         return encode(given["data"], given["out"], modality=modality, layers=layers, seed=seed, **rest)
 
