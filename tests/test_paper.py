@@ -105,6 +105,14 @@ def test_settings_that_name_data_want_to_know_where(tmp_path):
     )
 
 
+def test_settings_that_lack_something_are_told(tmp_path):
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[[sets]]\nname = 'a'\nmodality = 'image'\n")
+    done = run(PAPER / "table1.py", "--settings", settings, "--cost")
+    assert done.returncode == 1
+    assert done.stderr.strip() == "error: a table of the settings lacks 'count'; it has name, modality"
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_settings_hold_no_paths_of_a_machine(name):
     for path in [*PAPER.glob(f"settings/{name}*.toml"), *RESULTS.glob(f"{name}.json")]:

@@ -70,6 +70,13 @@ class Found(NamedTuple):
     alt: str | None = None  # what the picture shows
 
 
+class Table(dict):
+    """A table of settings that says what it lacks."""
+
+    def __missing__(self, key: str) -> Any:
+        raise ConfigError(f"a table of the settings lacks {key!r}; it has {', '.join(self) or 'nothing'}")
+
+
 Make = Callable[[Run], Found]
 Cost = Callable[[dict[str, Any]], list[Piece]]
 
@@ -87,7 +94,7 @@ def command(about: About, make: Make, cost: Cost) -> click.Command:
         prepare_jax()
         path = settings or HERE / "settings" / f"{about.name}.toml"
         try:
-            given = read_toml(path)
+            given = settings_of(path)
             if only_cost:
                 _tell(cost(given))
                 return
@@ -109,7 +116,18 @@ def command(about: About, make: Make, cost: Cost) -> click.Command:
 
 def paper_settings(name: str) -> dict[str, Any]:
     """The paper's settings for the script `name`."""
-    return read_toml(HERE / "settings" / f"{name}.paper.toml")
+    return settings_of(HERE / "settings" / f"{name}.paper.toml")
+
+
+def settings_of(path: Path) -> dict[str, Any]:
+    """Settings of a TOML file, where every table says what it lacks."""
+
+    def table(value: Any) -> Any:
+        if isinstance(value, list):
+            return [table(item) for item in value]
+        return Table({key: table(item) for key, item in value.items()}) if isinstance(value, dict) else value
+
+    return table(read_toml(path))
 
 
 def where(run: Run, data: str | None) -> str | None:
