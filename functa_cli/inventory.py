@@ -9,7 +9,7 @@ Lines = list[tuple[str, str]]
 HEADS = {
     "data": "data settings",
     "errors": "PSNR of the data",
-    "figures": "other figures of each datum",
+    "figures": "other figures",
     "provenance": "how it was made",
     "size": "size on the disk",
 }

@@ -49,7 +49,11 @@ def _tiles(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     weigh = found["size"]
     if "arrays" in weigh:
         yield "numbers and network", size(weigh["modulations"] + weigh["base_network"]), "on the disk"
-        yield "as arrays", size(weigh["arrays"]), f"{weigh['ratio']:,.2f} times as much, {weigh['bits_of_a_value']} bit"
+        yield (
+            "as arrays",
+            size(weigh["arrays"]),
+            f"{weigh['ratio']:,.2f} times as much ({weigh['bits_of_a_value']}-bit)",
+        )
     for kind, one in found["priors"].items():
         if "bits_per_dim_heldout" in one:
             gauss = one.get("bits_per_dim_heldout_gaussian")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from functa_cli.portraits import Portrait
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # the browser itself keeps the promise
+BIG = 200  # pixels; larger pictures get wider cards
 SHARP = 128  # pixels; smaller pictures are enlarged with their pixels kept sharp
 
 
@@ -58,7 +59,9 @@ def image(shown: Shown) -> str:
 def card(pictures: Sequence[Shown], caption: str = "", detail: str = "") -> str:
     """Pictures side by side with one caption, such as an original and its reconstruction."""
     under = tag("figcaption", said(caption), *([tag("b", said(detail))] if detail else [])) if caption or detail else ""
-    return tag("figure", tag("div", *map(image, pictures), class_="row"), under, class_=f"card of-{len(pictures)}")
+    big = " big" if max(one.portrait.width for one in pictures) > BIG else ""
+    row = tag("div", *map(image, pictures), class_="row")
+    return tag("figure", row, under, class_=f"card of-{len(pictures)}{big}")
 
 
 def cards(inside: Iterable[str], wide: bool = False) -> str:

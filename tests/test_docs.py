@@ -218,7 +218,7 @@ def test_links_to_files_lead_somewhere(document):
     "line",
     [
         f"functa {verb} --help".replace("  ", " ")
-        for verb in ("", "fit", "encode", "decode", "classify", "impute", "info")
+        for verb in ("", "fit", "encode", "decode", "classify", "impute", "info", "report")
     ],
 )
 def test_help_in_the_readme_is_what_the_program_prints(line):
