@@ -44,7 +44,7 @@ class About(NamedTuple):
 
     name: str  # of the script, its settings and its results
     title: str
-    section: str  # where the paper has it, such as "Table 1, section 3.2"
+    section: str  # where the paper has it, such as "Tables 2 and 6, section 6.6"
     claim: str  # the paper's sentence, in our words
     paper: Mapping[str, Any] | None  # its numbers: {"measured_on", "columns", "rows"}; None where they are pictures
 

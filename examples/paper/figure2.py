@@ -15,7 +15,7 @@ from functa_cli.config import overlay
 ABOUT = About(
     "figure2",
     "Size of functa and of arrays as resolution grows",
-    "Figure 2 and Table 5, section 3",
+    "Figure 2 and Table 5",
     "the size of an array grows with its resolution to the power of its axes, that of a function far more slowly.",
     None,
 )

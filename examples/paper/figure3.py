@@ -16,7 +16,7 @@ from functa_cli.config import overlay
 ABOUT = About(
     "figure3",
     "Kinds of modulations against their number",
-    "Figure 3, section 3.1",
+    "Figure 3",
     "shifts alone do as well as shifts and scales with half the numbers, and shifts that are a linear map of a latent "
     "vector hold more in as many numbers.",
     {
@@ -87,9 +87,9 @@ def make(run: Run) -> Found:
         [
             f"Data: {one['name']} ({one['count']}); the paper has CelebA-HQ (30,000).",
             "Networks and steps are small. Those whose shifts are the modulations get few numbers only by being "
-            "narrow, so width and number go together for them, as in the paper.",
-            "The curves of the paper's figure could not be read where this was written; the two numbers of it are "
-            "those of Table 1 and of its text.",
+            "narrow, so width and number go together for them.",
+            "The curves of the paper's figure could not be looked up where this was written; its two numbers are those "
+            "of Table 1 and of its text.",
         ],
         f"{ABOUT.name}.svg",
         "PSNR on held-out data against the number of modulations, a line for each kind",

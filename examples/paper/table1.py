@@ -14,7 +14,7 @@ from functa_cli.config import overlay
 ABOUT = About(
     "table1",
     "Reconstruction quality against the number of modulations",
-    "Table 1, section 3.2",
+    "Table 1",
     "a few hundred modulations hold data of every kind to high fidelity, and more modulations hold them better.",
     {
         "measured_on": "the test data of its sets, with its networks of width 512 (PSNR in dB; shapes: voxel accuracy)",
