@@ -65,7 +65,7 @@ def baselines(store: Functaset, data: str, rule: str) -> dict[str, str]:
     source = network.modality.open(data, options, seed=recorded["seed"], geometry=store.geometry)
     split, axes = np.array(source.split), network.modality.axes
     parsed = [rules.parse(one, axes) for one in rule.split(";")]
-    if not source.shared_coords:
+    if rules.VIEW in axes:
         return colours(source, parsed, split)
     train = np.stack([source.cells(int(row)).features.ravel() for row in np.flatnonzero(split == "train")])
     given = conditional(train, int(np.prod(store.latent_shape)))
