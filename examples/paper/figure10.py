@@ -7,9 +7,10 @@ data to encode a set may name a `functaset`, a store beside the data; with a flo
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import made
 import numpy as np
 from common import About, Found, Piece, Run, command, encoded, finished, fitted, where
-from heldout import picture
+from heldout import network, picture
 from strips import Cell, Strip, write_strips
 
 from functa_cli import basenet, learned
@@ -174,11 +175,11 @@ def make(run: Run) -> Found:
 
 def told(ends: Ends, one: Mapping[str, Any]) -> str:
     split = np.array(ends.store.split)[ends.rows]
-    config = ends.network.config
     seen = "both held out" if (split == "test").all() else "not both held out"
+    dim = ends.store.modulations.shape[1]
     return (
-        f"{one['name']}: {ends.store.n} functa of {ends.store.modulations.shape[1]} numbers; of the pair shown "
-        f"{seen}; network of width {config.field.width} and depth {config.field.depth}."
+        f"{one['name']}: {ends.store.n} functa of {dim} numbers ({made.functaset(ends.store)}), the pair shown {seen}; "
+        f"{network(ends.store.base)}."
     )
 
 

@@ -7,10 +7,11 @@ data; the flow's settings are then those that it was learned with.
 
 from typing import Any
 
+import made
 import numpy as np
 from common import About, Found, Piece, Run, command, finished
 from figure10 import stored
-from heldout import picture
+from heldout import network, picture
 from strips import Cell, Strip, write_strips
 
 from functa_cli import basenet, learned
@@ -19,6 +20,7 @@ from functa_cli.errors import ConfigError
 from functa_cli.evaluate import assembled
 from functa_cli.fit_prior import fit_prior
 from functa_cli.merit import LEAST
+from functa_cli.priornet import restore
 from functa_cli.sample import sample
 from functa_cli.store import Functaset
 
@@ -63,7 +65,7 @@ def make(run: Run) -> Found:
         if KIND not in learned.finished(path, "prior"):
             finished(fit_prior(path, kind=KIND, layers=[run.settings.get("prior", {})]), f"fit {one['name']} --prior")
         store = Functaset.open(path)
-        network = basenet.restore(store.base)
+        of = basenet.restore(store.base)
         train = store.whole()[store.rows("train")]
         distances = {}
         for temperature in temperatures:
@@ -74,7 +76,7 @@ def make(run: Run) -> Found:
                 few = len(store.rows("test"))
                 raise ConfigError(f"{one['name']} have {few} held-out functa; a Fréchet distance needs {LEAST}")
             samples = Functaset.open(out)
-            arrays = list(assembled(network, samples, range(shown)))
+            arrays = list(assembled(of, samples, range(shown)))
             cells = [Cell(picture(array, samples.geometry)) for array in arrays]
             strips.append(Strip(f"{one['name']}\ntemperature {temperature:g}", cells))
             wide = spread(samples.whole(), train)
@@ -86,14 +88,15 @@ def make(run: Run) -> Found:
                 + [round(told[name], 3) for name in ("distance_to_train", "distance_to_train_heldout")]
             )
             figures[f"frechet_{one['modality']}_{temperature:g}"] = round(told["frechet"], 4)
-        best = min(distances, key=lambda temperature: distances[temperature])
+        best, usual = min(distances, key=distances.__getitem__), max(distances, key=lambda one: -abs(one - 1.0))
         sentences.append(
             f"{one['name']}: the Fréchet distance to held-out functa is least at a temperature of {best:g} "
-            f"({distances[best]:.3g}; {distances[temperatures[-1]]:.3g} at {temperatures[-1]:g})"
+            f"({distances[best]:.3g}; {distances[usual]:.3g} at {usual:g})"
         )
         differs.append(
             f"{one['name']}: a flow on {len(train)} functa of {train.shape[1]} numbers, "
-            f"{told['frechet_size']} vectors on either side of a distance."
+            f"{told['frechet_size']} vectors on either side of a distance ({made.functaset(store)}, then "
+            f"{made.prior(store, restore(store, KIND))}); {network(store.base)}."
         )
     picture_name = f"{ABOUT.name}.png"
     write_strips(run.out / picture_name, strips, size=104)

@@ -8,10 +8,12 @@ without a `base` it is fitted here, or the one that ships is taken.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import made
 import numpy as np
 from common import Piece, Run, click, fitted, where
 
 from functa_cli import basenet
+from functa_cli.basefile import Base
 from functa_cli.encoder import Encoder
 from functa_cli.evaluate import held, runner
 from functa_cli.maps import WIDTH, drawn
@@ -80,13 +82,16 @@ class Heldout:
     @property
     def told(self) -> str:
         """What is encoded with what, for the list of what differs."""
-        config, info = self.network.config, self.base.info
         dim = int(np.prod(self.network.decoder.latent_shape))
-        return (
-            f"{self.name}: {len(self.rows)} of {self.all} held-out data, {dim} numbers each, network of width "
-            f"{config.field.width} and depth {config.field.depth} ({config.outer.steps:,} steps of "
-            f"{config.outer.batch} on {info['trained_on']} data)."
-        )
+        return f"{self.name}: {len(self.rows)} of {self.all} held-out data, {dim} numbers each, {network(self.base)}."
+
+
+def network(base: Base) -> str:
+    """What a base network is and how it was made, for the list of what differs."""
+    field, outer = base.config["field"], base.config["outer"]
+    size = f"width {field['width']} and depth {field['depth']}"
+    learned = f"{outer['steps']:,} steps of {outer['batch']} on {base.info['trained_on']:,} data"
+    return f"network of {size}, {learned} ({made.base_network(base)})"
 
 
 def spread(n: int, count: int) -> np.ndarray:
