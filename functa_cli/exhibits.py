@@ -171,6 +171,7 @@ def _cards(gallery: Gallery, rows: Sequence[int], known: Belongings) -> str:
         pictures.append(Shown(gallery.functum(row), alt, label if pictures or completed else ""))
         if row in known.originals and completed:
             pictures.append(Shown(gallery.original(row), f"Data of {name}", "data"))
-        told = [f"{psnr(float(mse[row])):.1f} dB"] * bool(mse[row] > 0) + [split[row]] * (len(set(split)) > 1)
+        part = " where seen" * completed
+        told = [f"{psnr(float(mse[row])):.1f} dB{part}"] * bool(mse[row] > 0) + [split[row]] * (len(set(split)) > 1)
         inside.append(card(pictures, name, ", ".join(told)))
     return cards(inside)

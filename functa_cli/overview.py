@@ -82,7 +82,8 @@ def spread(found: Mapping[str, Any]) -> Section | None:
     if not found["errors"]:
         return None
     whole = found["errors"]["all"]
-    name = f"PSNR of each datum; the dashed line is that of the mean error, {whole['psnr']:.2f} dB"
+    part = " where it was seen" if found["made_by"] == "functa impute" else ""
+    name = f"PSNR of each datum{part}; the dashed line is that of the mean error, {whole['psnr']:.2f} dB"
     drawn = charts.histogram(**whole["histogram"], mark=whole["psnr"], name=name, unit="dB")
     shares = list(whole["quantiles"])
     rows = (

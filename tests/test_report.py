@@ -258,6 +258,7 @@ def test_completions_are_shown_beside_what_was_seen(plain, place, tmp_path):
     parsed = Page((tmp_path / "page.html").read_text())
     assert parsed.errors == []
     alts = Counter(attrs["alt"].split(" of ")[0] for attrs in parsed.all("img"))
+    assert [word for word in parsed.words if re.match(r"[\d.]+ dB where seen", word)]
     assert alts["What was seen"] == alts["Completion"] == alts["Data"] == 4
     (seen,) = [attrs for attrs in parsed.all("img") if attrs["alt"].startswith("What was seen")][:1]
     hidden = np.asarray(Image.open(io.BytesIO(base64.b64decode(seen["src"].partition(",")[2]))))[2:6, 2:6]
