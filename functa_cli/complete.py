@@ -17,9 +17,8 @@ from functa_cli.posterior import Asked, Belief, descend
 from functa_cli.priornet import Model
 from functa_cli.signal import Signal, pieces
 
-POINTS = 2048  # of a datum that steps with a prior look at, at most
+POINTS = 8192  # of a datum that steps with a prior look at, at most
 WHOLE = 1 << 18  # that the inner loop alone looks at, at most
-WORTH = 1.0  # independent values that all that is seen counts as, for each modulation
 BATCH = 32  # problems at once
 HELD = 1 << 21  # observed points that are held at once
 BLOCK = 1 << 16  # points that errors are taken of at once
@@ -56,8 +55,8 @@ class Completer:
 
     Where no lambda is asked for, it is 1 / (2 e), with e the mean error of a functum whose datum is seen wholly, times
     a share. 1 / (2 e) alone would be right if what a functum leaves were noise, independent from value to value; it is
-    smooth, and neighbours say the same. So all that is seen of a datum counts as `WORTH` independent values for each
-    modulation, or as many as there are, at any resolution.
+    smooth, and neighbours say the same. So all that is seen of a datum counts as `worth` independent values for each
+    modulation (modality.py), or as many as there are, at any resolution.
     """
 
     def __init__(self, network: Network, partly: Partly, model: Model | None, ask: Ask):
@@ -124,7 +123,7 @@ class Completer:
         if self.ask.trust is not None:
             return np.full(len(observed), self.ask.trust)
         values = np.array([one.signal.weights.sum(dtype=np.float64) for one in observed]) * channels
-        worth = WORTH * float(np.prod(self.network.decoder.latent_shape))
+        worth = self.network.modality.worth * float(np.prod(self.network.decoder.latent_shape))
         return np.minimum(1.0, worth / values) / (2.0 * self.ask.error)
 
     def _likely(
