@@ -27,7 +27,7 @@ ABOUT = About(
     "figure10",
     "Ways from one datum to another",
     "Figures 10 and 23, section 4",
-    "between two functa lie functa of the same kind, where between two arrays lies one shown through the other.",
+    "ways between two data in latent space, which change the one into the other.",
     None,
 )
 COLUMNS = ["data", "way", "contrast of edges, %", "undecided cells, %", "bits a dimension"]
@@ -143,16 +143,19 @@ def make(run: Run) -> Found:
         ways = [ends.among_arrays(), ends.among_functa("modulations", "modulation")]
         if surprise is not None:
             ways.append(ends.among_functa("noise of the flow", FLOW))
-        contrasts = {}
+        contrasts, undecided = {}, {}
         for number, way in enumerate(ways):
             label = f"{one['name']}\n{way.name}"
             cells = [Cell(ends.picture(features)) for features in way.features]
             strips.append(Strip(label, cells, heads if number == 0 else ()))
             found = measured(ends, way, surprise)
-            contrasts[way.name] = found[0]
+            contrasts[way.name], undecided[way.name] = found[:2]
             rows.append([one["name"], way.name, *found])
             figures[f"contrast_{one['modality']}_{way.name.split()[0]}"] = found[0]
-        sentences.append(f"{one['name']}: " + ", ".join(f"{value:.0f} % {name}" for name, value in contrasts.items()))
+        sentence = f"{one['name']}: " + ", ".join(f"{value:.0f} % {name}" for name, value in contrasts.items())
+        if None not in undecided.values():
+            sentence += ", with " + ", ".join(f"{value:.1f}" for value in undecided.values()) + " % of cells undecided"
+        sentences.append(sentence)
         differs.append(told(ends, one))
     picture_name = f"{ABOUT.name}.png"
     write_strips(run.out / picture_name, strips, size=112)
@@ -163,8 +166,9 @@ def make(run: Run) -> Found:
         f"Contrast of edges in the middle of the way against that at its ends: {'; '.join(sentences)}.",
         [
             *differs,
-            "The measures are ours. Where one array shows through the other, edges have half their contrast and cells "
-            "of shapes are undecided (between 0.2 and 0.8). Bits a dimension are those of the middle under the flow.",
+            "The measures are ours, of one pair each. Where one array shows through another, edges have 71 % of their "
+            "contrast (half of its square), and cells of shapes are undecided (between 0.2 and 0.8). Bits a dimension "
+            "are those of the middle under the flow.",
             "In noise the way is an arc, for a straight line leaves the shell that noise lies in.",
         ],
         picture_name,
@@ -177,8 +181,11 @@ def told(ends: Ends, one: Mapping[str, Any]) -> str:
     split = np.array(ends.store.split)[ends.rows]
     seen = "both held out" if (split == "test").all() else "not both held out"
     dim = ends.store.modulations.shape[1]
+    how = made.functaset(ends.store)
+    if FLOW in learned.finished(ends.path, "prior"):
+        how += f", then {made.prior(ends.store, restored(ends.store, FLOW))}"
     return (
-        f"{one['name']}: {ends.store.n} functa of {dim} numbers ({made.functaset(ends.store)}), the pair shown {seen}; "
+        f"{one['name']}: {ends.store.n} functa of {dim} numbers ({how}), the pair shown {seen}; "
         f"{network(ends.store.base)}."
     )
 

@@ -16,7 +16,7 @@ ABOUT = About(
     "figure18",
     "Originals and reconstructions of held-out data",
     "Figure 18, appendix B",
-    "functa of data that were not trained on decode to what was measured, but for fine detail.",
+    "originals beside what their functa decode to.",
     None,
 )
 RANKS = {"best": 0.0, "upper quartile": 0.25, "median": 0.5, "lower quartile": 0.75, "worst": 1.0}

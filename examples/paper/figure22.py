@@ -28,7 +28,7 @@ ABOUT = About(
     "figure22",
     "Samples of a flow at several temperatures",
     "Figure 22, appendix B",
-    "noise of less than its full deviation makes samples that are more alike and more like the data.",
+    "samples of its flows at several temperatures, factors on the deviation of their noise.",
     None,
 )
 KIND = "flow"
@@ -83,16 +83,14 @@ def make(run: Run) -> Found:
             distances[temperature] = told["frechet"]
             rows.append(
                 [one["name"], float(temperature)]
-                + [round(told[name], 4) for name in ("frechet", "frechet_floor")]
+                + [round(told[name], 5) for name in ("frechet", "frechet_floor")]
                 + [round(wide, 1)]
                 + [round(told[name], 3) for name in ("distance_to_train", "distance_to_train_heldout")]
             )
-            figures[f"frechet_{one['modality']}_{temperature:g}"] = round(told["frechet"], 4)
-        best, usual = min(distances, key=distances.__getitem__), max(distances, key=lambda one: -abs(one - 1.0))
-        sentences.append(
-            f"{one['name']}: the Fréchet distance to held-out functa is least at a temperature of {best:g} "
-            f"({distances[best]:.3g}; {distances[usual]:.3g} at {usual:g})"
-        )
+            figures[f"frechet_{one['modality']}_{temperature:g}"] = round(told["frechet"], 5)
+        best = min(distances, key=distances.__getitem__)
+        each = ", ".join(f"{value:.2g} at {temperature:g}" for temperature, value in distances.items())
+        sentences.append(f"{one['name']} {each}, least at {best:g}")
         differs.append(
             f"{one['name']}: a flow on {len(train)} functa of {train.shape[1]} numbers, "
             f"{told['frechet_size']} vectors on either side of a distance ({made.functaset(store)}, then "
@@ -104,7 +102,7 @@ def make(run: Run) -> Found:
         COLUMNS,
         rows,
         figures,
-        f"{'; '.join(sentences)}.",
+        f"Fréchet distance of samples from held-out functa, by temperature: {'; '.join(sentences)}.",
         [
             *differs,
             "The same noise is scaled in each row of the picture, so columns belong together.",
