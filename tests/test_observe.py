@@ -7,6 +7,7 @@ from functa_cli import binvox, observe, rules
 from functa_cli.errors import ConfigError, DataError
 from functa_cli.modalities import image, voxel
 from functa_cli.modality import Source
+from functa_cli.partly import Observed
 from functa_cli.signal import Signal
 from functa_cli.voxels import Options, VoxelSource
 from tests import gridded, scenes
@@ -253,3 +254,23 @@ def test_gaps_change_nothing_for_grids_that_have_none(tmp_path):
     open_.gaps = True
     for first, second in zip(plain[0], open_[0]):
         np.testing.assert_array_equal(first, second)
+
+
+# what is looked at of many points
+
+
+def test_some_points_have_rare_values_among_them_and_the_means_of_all(rng):
+    n = 20_000
+    features = (rng.random((n, 1)) < 0.02).astype(np.float32)
+    whole = Signal(rng.random((n, 3)).astype(np.float32), features, np.ones(n, np.float32))
+    observed = Observed(0, np.arange(n), whole, None)
+    assert observed.some(n, 0, "a") is whole
+    some = observed.some(2_000, 0, "a")
+    assert len(some.weights) == 2_000
+    assert 0.4 < float(some.features.mean()) < 0.6
+    assert float(some.weights.sum()) == pytest.approx(n / 10, rel=0.1)
+    error = (0.3 + whole.coords[:, 0] - whole.features[:, 0]) ** 2
+    chosen = (0.3 + some.coords[:, 0] - some.features[:, 0]) ** 2
+    assert np.average(chosen, weights=some.weights) == pytest.approx(error.mean(), rel=0.1)
+    np.testing.assert_array_equal(observed.some(2_000, 0, "a").coords, some.coords)
+    assert (observed.some(2_000, 0, "b").coords != some.coords).any()
