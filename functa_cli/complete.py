@@ -34,6 +34,7 @@ class Ask(NamedTuple):
     starts: int  # prior samples that steps start from, besides the encoded part and the middle of the noise (or anchor)
     samples: int  # completions of each datum; 1: the most likely one
     seed: int
+    worth: float | None = None  # where `trust` is None; None: that of the modality
 
 
 class Completed(NamedTuple):
@@ -123,7 +124,7 @@ class Completer:
         if self.ask.trust is not None:
             return np.full(len(observed), self.ask.trust)
         values = np.array([one.signal.weights.sum(dtype=np.float64) for one in observed]) * channels
-        worth = self.network.modality.worth * float(np.prod(self.network.decoder.latent_shape))
+        worth = (self.ask.worth or self.network.modality.worth) * float(np.prod(self.network.decoder.latent_shape))
         return np.minimum(1.0, worth / values) / (2.0 * self.ask.error)
 
     def _likely(

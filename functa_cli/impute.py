@@ -34,6 +34,7 @@ def impute(
     options: Mapping[str, Any] | None = None,
     prior: str | None = None,
     trust: float | None = None,
+    worth: float | None = None,
     steps: int = STEPS,
     starts: int = STARTS,
     samples: int = 1,
@@ -48,16 +49,18 @@ def impute(
 
     `observe`, `mask`: what is seen, see `partly.Partly`. `options`: settings of the data that differ from those that
     the functaset was encoded with. `prior`: which one; None: the only one; "none": the inner loop on what is seen.
-    `trust`: lambda of equation 2; None: by how well functa fit their data, see `Completer`. `steps`, `starts`,
-    `samples`: see `complete.Ask`; of several samples the rows are called id#0, id#1 and so on. `truth`: the complete
-    data, for figures of what is seen and what is hidden. `part`: of the split. `sheet`: a PNG of some data: what was
-    seen, completed without and with the prior, and the truth. The same call continues one that was cut off, with the
-    same bytes.
+    `trust`: lambda of equation 2; None: by how well functa fit their data and by `worth`, see `Completer`; it is that
+    of the modality where it is None. `steps`, `starts`, `samples`: see `complete.Ask`; of several samples the rows are
+    called id#0, id#1 and so on. `truth`: the complete data, for figures of what is seen and what is hidden. `part`: of
+    the split. `sheet`: a PNG of some data: what was seen, completed without and with the prior, and the truth. The same
+    call continues one that was cut off, with the same bytes.
 
     Raises:
         ConfigError, DataError, StoreError: see their texts.
     """
     _check(path, out, prior, samples, sheet, overwrite)
+    if trust is not None and worth is not None:
+        raise ConfigError("--lambda and --worth both say what a squared error weighs; give one of them")
     store = Functaset.open(path)
     network = basenet.restore(store.base)
     model = None if prior == NONE else _model(store, prior)
@@ -71,13 +74,14 @@ def impute(
         how = f"{samples} samples" if samples > 1 else "the most likely completion"
         told = f"lambda {trust:g}" if trust is not None else f"lambda by an error of {error:.3g}"
         yield Note(f"{how} by the {model.config.kind} prior in {path} ({model.fingerprint[:16]}), {told}")
-    ask = Ask(trust, error, steps, starts, samples, seed)
+    ask = Ask(trust, error, steps, starts, samples, seed, worth)
     rows = _rows(partly, part, samples)
     kind = NONE if model is None else model.config.kind
     request = {**partly.request, "prior": kind, "prior_fingerprint": model.fingerprint if model else None}
     request = {
         **request,
         "lambda": trust,
+        "worth": worth,
         "error": error,
         "steps": steps,
         "starts": starts,

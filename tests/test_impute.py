@@ -183,6 +183,17 @@ def test_decode_puts_back_what_was_seen(tmp_path, store, new):
         run(decode(store, str(tmp_path / "big"), observed=True))
 
 
+def test_worth_scales_lambda_and_goes_without_it(tmp_path, store, new):
+    found = []
+    for worth in (None, 1.0, 3.0):
+        run(impute(store, new, str(tmp_path / f"{worth}.zarr"), observe=HALF, worth=worth, **QUICK))
+        found.append(Functaset.open(str(tmp_path / f"{worth}.zarr")).figure("lambda"))
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_allclose(found[2], 3 * found[0], rtol=1e-6)
+    with pytest.raises(FunctaError, match="give one of them"):
+        run(impute(store, new, str(tmp_path / "no.zarr"), observe=HALF, worth=1.0, trust=1.0, **QUICK))
+
+
 def test_decode_leaves_out_what_cannot_be_read_again(tmp_path, store, new):
     data = tmp_path / "data"
     shutil.copytree(new, data)

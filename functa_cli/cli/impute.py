@@ -56,6 +56,13 @@ again, and ends with the same bytes.
     type=values.ABOVE_ZERO,
     help="Weight of squared errors beside -log p (eq. 2).  [default: by the error of STORE, which a note tells]",
 )
+@click.option(
+    "--worth",
+    default=None,
+    type=values.ABOVE_ZERO,
+    help="Instead: independent values that all that is seen counts as, for each modulation; lambda follows.  "
+    "[default: by the kind of data]",
+)
 @click.option("--steps", default=12, show_default=True, type=values.whole(0), help="Gauss-Newton steps from a start.")
 @click.option(
     "--starts",
@@ -106,7 +113,20 @@ def command(output: options.Output, **given: Any) -> None:
     def start() -> Iterator[Event]:
         from functa_cli.impute import impute
 
-        keys = ("mask", "prior", "trust", "steps", "starts", "samples", "truth", "part", "sheet", "seed", "shard")
+        keys = (
+            "mask",
+            "prior",
+            "trust",
+            "worth",
+            "steps",
+            "starts",
+            "samples",
+            "truth",
+            "part",
+            "sheet",
+            "seed",
+            "shard",
+        )
         rest = {key: given[key] for key in (*keys, "overwrite")}
         observe = [*given["observe"], *([f"views:{given['views']}"] if given["views"] is not None else [])]
         own = brought.given_flags("options", given)

@@ -5,7 +5,7 @@ or several with a semicolon between them. Beside `functa impute` with and withou
 training data, the training datum nearest in what is seen, the mean of a Gaussian on as many principal components given
 what is seen, and, for grids of two axes, linear interpolation; for scenes, whose rays differ from one to the next,
 white and their mean colour. All are of the held-out split and of hidden points only. `--worth` and `--steps`, which
-may be given several times, are what the defaults of lambda (`Modality.worth`) and of the steps with a prior were
+may be given several times, are what the defaults of lambda (`impute --worth`) and of the steps with a prior were
 chosen by.
 """
 
@@ -16,7 +16,7 @@ import click
 import numpy as np
 from scipy.interpolate import griddata
 
-from functa_cli import basenet, observe, plugins, rules
+from functa_cli import basenet, observe, rules
 from functa_cli.cli.runtime import prepare_jax
 from functa_cli.events import Result
 from functa_cli.impute import STEPS, impute
@@ -125,17 +125,15 @@ def main(
     """Print a line for each way of completion."""
     prepare_jax()
     store = Functaset.open(path)
-    module = plugins.load("modalities", store.attrs["modality"])
-    own = module.MODALITY
+    own = basenet.modality(store.attrs["modality"]).worth
     for rule in asked:
         print(rule, flush=True)
         simpler = {} if only_impute else baselines(store, data, rule)
         for name, told in simpler.items():
             print(f"  {name:44} {told}", flush=True)
-        ways = [("none", own.worth, STEPS)] * (not only_impute)
-        ways += [("flow", worth, steps) for worth in worths or (own.worth,) for steps in counts]
+        ways = [("none", own, STEPS)] * (not only_impute)
+        ways += [("flow", worth, steps) for worth in worths or (own,) for steps in counts]
         for prior, worth, steps in ways:
-            module.MODALITY = own._replace(worth=worth)
             told = f"prior {prior}" + f", worth {worth:g}, {steps} steps" * (prior != "none")
             with tempfile.TemporaryDirectory() as folder:
                 events = impute(
@@ -144,6 +142,7 @@ def main(
                     str(Path(folder) / "o.zarr"),
                     observe=rule.split(";"),
                     prior=prior,
+                    worth=worth,
                     steps=steps,
                     starts=starts,
                     truth=data,
