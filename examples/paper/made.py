@@ -29,8 +29,8 @@ def base_network(base: Base) -> str:
 def functaset(store: Functaset) -> str:
     """The command that encoded `store`."""
     how, name = store.attrs["encode"], Path(store.path).name
-    polish = f" --polish {how['polish']}" if how.get("polish") else ""
-    return f"`functa encode {Path(how['source']).name} {name} --steps {how['steps']}{polish}`"
+    given = "".join(f" --{key} {how[key]}" for key in ("points", "polish") if how.get(key))
+    return f"`functa encode {Path(how['source']).name} {name} --steps {how['steps']}{given}`"
 
 
 def prior(store: Functaset, model: Model) -> str:

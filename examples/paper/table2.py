@@ -1,7 +1,8 @@
 """Tables 2 and 6: classes told from functa by a perceptron, and from the arrays by a convolutional network.
 
 Settings: `seeds`, `channels` and `epochs` of the convolutional network, `[classifier]` of `functa fit --classifier`,
-and `[[sets]]` of {name, modality, data, cells, count, side, classes, layers}; see table1.py.
+and `[[sets]]` of {name, modality, data, cells, count, side, classes, layers}; see table1.py. Instead of being encoded
+here, a set may name a `functaset`, a store beside its data; layers then say how its network was fitted.
 """
 
 import statistics
@@ -55,13 +56,18 @@ def convolutions(settings: dict[str, Any], one: dict[str, Any]) -> float:
 
 
 def make(run: Run) -> Found:
+    import made
+
+    from functa_cli.store import Functaset
     from tests.benchmarks import classifiers
 
-    rows, figures, sentences = [], {}, []
+    rows, figures, sentences, origins = [], {}, [], []
     seeds = range(run.settings["seeds"])
     for one in run.settings["sets"]:
         name = short(one)
-        store, _ = encoded(run, name, one, fitted(run, name, one))
+        store = functaset_of(run, one)
+        opened = Functaset.open(store)
+        origins.append(f"{one['name']} are from {made.base_network(opened.base)}, {made.functaset(opened)}")
         task = classifiers.opened(store, where(run, one.get("data")))
         dim = int(task.parts.phi[0].size)
         cnn = {"channels": run.settings["channels"], "epochs": run.settings["epochs"]}
@@ -96,9 +102,17 @@ def make(run: Run) -> Found:
             "ShapeNet, and fifty copies of each training shape.",
             f"Test data are a tenth, so one datum more is {share(run.settings['sets'])} of accuracy.",
             "The layers of the paper's 3D CNN are not published; ours halves the grid four times.",
+            f"Functa: {'; '.join(origins)}.",
             f"Mean and deviation are of {len(seeds)} seeds; time is that of training alone, without encoding.",
         ],
     )
+
+
+def functaset_of(run: Run, one: dict[str, Any]) -> str:
+    """Path of the functaset of a set: the one it names, or a new one."""
+    if "functaset" in one:
+        return str(where(run, one["functaset"]))
+    return encoded(run, short(one), one, fitted(run, short(one), one))[0]
 
 
 def line(data: str, what: str, outcomes: list[Any]) -> list[Any]:
