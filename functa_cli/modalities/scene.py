@@ -236,6 +236,7 @@ MODALITY = Modality(
     unit="scene",
     decode_options=SceneDecodeOptions,
     picture=picture,
+    worth=8.0,  # measured on seats from one view: 17.0 dB on the others, 14.7 with a worth of 1
     bits=8,
     paper={
         "field": {"w0": 5.0},
