@@ -210,7 +210,8 @@ def test_links_to_files_lead_somewhere(document):
     text = document.read_text(encoding="utf-8")
     targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
     assert targets
-    headings = {"#" + title.strip().lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", text, re.M)}
+    titles = [re.sub(r"[^\w\- ]", "", title.strip().lower()) for title in re.findall(r"^#+ (.*)$", text, re.M)]
+    headings = {"#" + title.replace(" ", "-") for title in titles}
     assert [one for one in targets if one not in headings and not (document.parent / one).exists()] == []
 
 
