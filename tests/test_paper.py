@@ -6,6 +6,7 @@ A script, its three settings and its results are tested by being there.
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -121,11 +122,12 @@ def test_settings_hold_no_paths_of_a_machine(name):
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
-def test_committed_results_are_whole_and_of_the_settings_of_the_page(path):
+def test_committed_results_are_whole_and_of_the_settings_that_their_command_names(path):
     one = json.loads(path.read_text())
     check(one, RESULTS)
     assert one["name"] == path.stem
-    assert one["settings"] == read_toml(PAPER / "settings" / f"{path.stem}.page.toml")
+    named = re.search(r"settings/(\S+\.toml)", one["command"])
+    assert one["settings"] == read_toml(PAPER / "settings" / (named[1] if named else f"{path.stem}.toml"))
 
 
 def test_the_page_is_what_the_results_make():
