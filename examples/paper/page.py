@@ -20,7 +20,8 @@ nothing in it is written by hand.
     python examples/paper/NAME.py --settings FILE.toml --data DATA --out DIR
     python examples/paper/NAME.py --settings examples/paper/settings/NAME.paper.toml --cost
 
-`settings/NAME.page.toml` are those of this page, and `settings/NAME.paper.toml` the paper's own. DATA is a folder that
+`settings/NAME.page.toml` are those of this page (where a command below names none, a result is of the small
+ones), and `settings/NAME.paper.toml` the paper's own. DATA is a folder that
 holds the data sets which the settings name. The paper's numbers stand beside ours to show what it found on its data;
 ours are of other data, smaller networks and a far smaller budget, so they say whether the *claim* holds, not how high
 it goes.
