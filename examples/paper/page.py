@@ -24,8 +24,7 @@ nothing in it is written by hand.
 ones), and `settings/NAME.paper.toml` the paper's own. DATA is a folder that
 holds the data sets which the settings name. The paper's numbers stand beside ours to show what it found on its data;
 ours are of other data, smaller networks and a far smaller budget, so they say whether the *claim* holds, not how high
-it goes. Of the paper's numbers only two could be checked against other publications when this was written (CelebA-HQ
-28.0 dB with 512 modulations, SRN Cars 23.1 dB): read the paper before you cite the others.
+it goes.
 """
 
 
