@@ -2,21 +2,18 @@
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from functa_cli import basenet
 from functa_cli.basenet import Network
 from functa_cli.errors import ConfigError, DataError
-from functa_cli.modality import Shape, Source
-from functa_cli.pairs import originals
-from functa_cli.partly import Partly, whose
+from functa_cli.modality import Source
+from functa_cli.pairs import Found, originals
+from functa_cli.partly import recorded, whose
 from functa_cli.rules import VIEW
-from functa_cli.signal import Signal
 from functa_cli.store import Functaset
-
-Found = dict[int, tuple[Signal, Shape, dict[str, Any]]]
 
 
 class Belongings(NamedTuple):
@@ -47,14 +44,7 @@ def _completed(store: Functaset, network: Network, data: str | None, rows: Seque
     """What `functa impute` completed: the data, the truth where it was given, and what was seen."""
     asked = store.attrs["impute"]
     try:
-        keys = ("observe", "mask", "seed")
-        partly = Partly(
-            network,
-            data or asked["source"],
-            options=asked["data"],
-            geometry=store.geometry,
-            **{key: asked[key] for key in keys},
-        )
+        partly = recorded(store, network, data)
         whole: Source = partly.source
         if asked.get("truth"):
             options = basenet.settings(network.config.modality, [{"data": asked["data"]}]).data

@@ -1,6 +1,6 @@
 """What a report shows of a functaset: decoded data, their originals, samples, ways, and neighbours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,12 +11,10 @@ from functa_cli.basenet import Network
 from functa_cli.evaluate import Query, held, runner, targets_of, viewed
 from functa_cli.labelled import groups
 from functa_cli.modality import Shape, Target
+from functa_cli.pairs import Found
 from functa_cli.portraits import Portrait, portrait
 from functa_cli.rules import VIEW
-from functa_cli.signal import Signal
 from functa_cli.store import Functaset
-
-Found = Mapping[int, tuple[Signal, Shape, dict[str, Any]]]  # by row: a datum as it was read, its grid and geometry
 
 
 class Gallery:

@@ -17,6 +17,8 @@ from functa_cli.modality import Shape, Target
 from functa_cli.signal import Signal
 from functa_cli.store import Functaset
 
+Found = dict[int, tuple[Signal, Shape, dict[str, Any]]]  # by row: a datum as it was read, its grid and geometry
+
 
 def draw(
     sheet: str,
@@ -57,7 +59,7 @@ def draw(
 
 def originals(
     original: str | None, store: Functaset, network: Network, indices: Sequence[int]
-) -> tuple[dict[int, tuple[Signal, Shape, dict[str, Any]]], str | None]:
+) -> tuple[Found, str | None]:
     """Previews of the data as they are read for encoding, their shapes and geometry, where they can be found still."""
     recorded = store.attrs.get("encode", {})
     where = original or recorded.get("source")

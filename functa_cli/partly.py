@@ -103,6 +103,23 @@ def whose(store: Functaset) -> list[str]:
     return [name.rpartition(SAMPLE)[0] for name in store.ids] if several else store.ids
 
 
+def recorded(store: Functaset, network: Network, data: str | None) -> Partly:
+    """What `functa impute` saw when it made `store`; `data`: where the data are now, None: where they were.
+
+    Raises:
+        ConfigError, DataError: the data or masks are not there any more.
+    """
+    asked = store.attrs["impute"]
+    keys = ("observe", "mask", "seed")
+    return Partly(
+        network,
+        data or asked["source"],
+        options=asked["data"],
+        geometry=store.geometry,
+        **{key: asked[key] for key in keys},
+    )
+
+
 class Again:
     """What was seen of the data that `functa impute` made a functaset from, to be put back into what it decodes to.
 
@@ -122,14 +139,7 @@ class Again:
             )
         if VIEW in network.modality.axes:
             raise ConfigError("--observed puts values back where they were seen, and decode has other views than these")
-        keys = ("observe", "mask", "seed")
-        self.partly = Partly(
-            network,
-            data or asked["source"],
-            options=asked["data"],
-            geometry=store.geometry,
-            **{key: asked[key] for key in keys},
-        )
+        self.partly = recorded(store, network, data)
         names = whose(store)
         place = {name: index for index, name in enumerate(self.partly.source.ids)}
         missing = [name for name in names if name not in place]

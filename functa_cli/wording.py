@@ -13,6 +13,11 @@ def label(key: str) -> str:
     return " ".join(NAMES.get(word, word) for word in key.split("_"))
 
 
+def is_psnr(key: str) -> bool:
+    """Whether a figure of this name is in dB."""
+    return "psnr" in key.split("_")
+
+
 def value(key: str, found: Any) -> str:
     """A value as it reads; `key` is its name, which says its unit."""
     if isinstance(found, Mapping):
@@ -20,7 +25,7 @@ def value(key: str, found: Any) -> str:
     if isinstance(found, (list, tuple)):
         return ", ".join(value(key, item) for item in found)
     if isinstance(found, float):
-        return f"{found:.2f} dB" if "psnr" in key.split("_") else f"{found:.6g}"
+        return f"{found:.2f} dB" if is_psnr(key) else f"{found:.6g}"
     return str(found)
 
 

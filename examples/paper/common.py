@@ -182,6 +182,18 @@ def fitted(run: Run, name: str, one: Mapping[str, Any]) -> str:
     return out
 
 
+def base_of(run: Run, name: str, one: Mapping[str, Any]) -> str:
+    """Path of the base network of a set: the store that it names as `base`, or see `fitted`."""
+    return str(where(run, one["base"])) if "base" in one else fitted(run, name, one)
+
+
+def stored(run: Run, name: str, one: Mapping[str, Any]) -> str:
+    """Path of the functaset of a set: the store that it names as `functaset`, or see `encoded`."""
+    return (
+        str(where(run, one["functaset"])) if "functaset" in one else encoded(run, name, one, base_of(run, name, one))[0]
+    )
+
+
 def encoded(run: Run, name: str, one: Mapping[str, Any], base: str, **options: Any) -> tuple[str, dict[str, Any]]:
     """Path of the functaset that `base` makes of the data of the table `one`, and what encode told.
 

@@ -69,6 +69,13 @@ def of_encode(one: Mapping[str, Any], what: str = "", steps: int | None = None) 
     return [Piece(f"encode {what or one['modality']}", flops)]
 
 
+def of_functaset(one: Mapping[str, Any]) -> list[Piece]:
+    """Pieces of making the functaset of a set as far as it names none, nor a `base` to make it with."""
+    if "functaset" in one:
+        return []
+    return [*(of_fit(one) if "base" not in one else []), *of_encode(one)]
+
+
 def of_classifier(layers: list, dim: int, classes: int) -> list[Piece]:
     """Pieces of `functa fit --classifier` on `dim` modulations, for every seed."""
     config = classifiernet.settings(layers)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import made
 import numpy as np
-from common import About, Found, Piece, Run, command, encoded, finished, fitted, where
+from common import About, Found, Piece, Run, command, finished, stored, where
 from heldout import network, picture
 from strips import Cell, Strip, write_strips
 
@@ -43,30 +43,21 @@ class Way(NamedTuple):
 
 
 def cost(settings: dict[str, Any]) -> list[Piece]:
-    from cost import config_of, evaluation, of_encode, of_fit
+    from cost import config_of, evaluation, of_functaset
 
     pieces = []
     for one in settings["sets"]:
-        if "functaset" not in one:
-            pieces += [*(of_fit(one) if "base" not in one else []), *of_encode(one)]
+        pieces += of_functaset(one)
         flops = 2 * settings["steps"] * evaluation(config_of(one), one["cells"])
         pieces.append(Piece(f"decode {one['name']}", flops))
     return pieces
-
-
-def stored(run: Run, one: Mapping[str, Any]) -> str:
-    """Path of the functaset of a set."""
-    if "functaset" in one:
-        return str(where(run, one["functaset"]))
-    base = where(run, one["base"]) if "base" in one else fitted(run, one["modality"], one)
-    return encoded(run, one["modality"], one, str(base))[0]
 
 
 class Ends:
     """Two data of a functaset, at the points of the first."""
 
     def __init__(self, run: Run, one: Mapping[str, Any]):
-        self.path, self.steps, self.work = stored(run, one), run.settings["steps"], run.work
+        self.path, self.steps, self.work = stored(run, one["modality"], one), run.settings["steps"], run.work
         self.store = Functaset.open(self.path)
         self.network = basenet.restore(self.store.base)
         ids, heldout = self.store.ids, self.store.rows("test")

@@ -9,8 +9,7 @@ from typing import Any
 
 import made
 import numpy as np
-from common import About, Found, Piece, Run, command, finished
-from figure10 import stored
+from common import About, Found, Piece, Run, command, finished, stored
 from heldout import network, picture
 from strips import Cell, Strip, write_strips
 
@@ -38,13 +37,13 @@ COLUMNS = [
 
 
 def cost(settings: dict[str, Any]) -> list[Piece]:
-    from cost import config_of, evaluation, of_encode, of_fit, of_prior
+    from cost import config_of, evaluation, of_functaset, of_prior
 
     pieces = []
     for one in settings["sets"]:
         config = config_of(one)
+        pieces += of_functaset(one)
         if "functaset" not in one:
-            pieces += [*(of_fit(one) if "base" not in one else []), *of_encode(one)]
             dim = config.field.latent_dim
             pieces += of_prior(KIND, [settings.get("prior", {})], dim, one.get("classes", 0))
         shown = settings["shown"] * len(settings["temperatures"])
@@ -61,7 +60,7 @@ def make(run: Run) -> Found:
     rows, strips, figures, sentences, differs = [], [], {}, [], []
     temperatures, shown = run.settings["temperatures"], run.settings["shown"]
     for one in run.settings["sets"]:
-        path = stored(run, one)
+        path = stored(run, one["modality"], one)
         if KIND not in learned.finished(path, "prior"):
             finished(fit_prior(path, kind=KIND, layers=[run.settings.get("prior", {})]), f"fit {one['name']} --prior")
         store = Functaset.open(path)

@@ -10,7 +10,7 @@ from typing import Any
 
 import made
 import numpy as np
-from common import Piece, Run, click, fitted, where
+from common import Piece, Run, base_of, click, where
 
 from functa_cli import basenet
 from functa_cli.basefile import Base
@@ -27,8 +27,7 @@ class Heldout:
 
     def __init__(self, run: Run, one: Mapping[str, Any]):
         self.name, name = one["name"], one["modality"]
-        path = where(run, one["base"]) if "base" in one else fitted(run, name, one)
-        self.base, _ = basenet.find(path, name)
+        self.base, _ = basenet.find(base_of(run, name, one), name)
         self.network = basenet.restore(self.base)
         self.modality = self.network.modality
         data = where(run, one.get("data")) or str(basenet.shipped(name, "sample"))

@@ -9,7 +9,7 @@ import statistics
 from functools import partial
 from typing import Any
 
-from common import About, Found, Piece, Run, command, encoded, fitted, short, where
+from common import About, Found, Piece, Run, command, short, stored, where
 
 ABOUT = About(
     "table2",
@@ -65,7 +65,7 @@ def make(run: Run) -> Found:
     seeds = range(run.settings["seeds"])
     for one in run.settings["sets"]:
         name = short(one)
-        store = functaset_of(run, one)
+        store = stored(run, name, one)
         opened = Functaset.open(store)
         origins.append(f"{one['name']} are from {made.base_network(opened.base)}, {made.functaset(opened)}")
         task = classifiers.opened(store, where(run, one.get("data")))
@@ -106,13 +106,6 @@ def make(run: Run) -> Found:
             f"Mean and deviation are of {len(seeds)} seeds; time is that of training alone, without encoding.",
         ],
     )
-
-
-def functaset_of(run: Run, one: dict[str, Any]) -> str:
-    """Path of the functaset of a set: the one it names, or a new one."""
-    if "functaset" in one:
-        return str(where(run, one["functaset"]))
-    return encoded(run, short(one), one, fitted(run, short(one), one))[0]
 
 
 def line(data: str, what: str, outcomes: list[Any]) -> list[Any]:

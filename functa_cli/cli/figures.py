@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from functa_cli.events import Progress
-from functa_cli.wording import label, plural, value
+from functa_cli.wording import is_psnr, label, plural, value
 
 Clock = Callable[[], float]
 
@@ -82,8 +82,7 @@ def count(event: Progress) -> str:
 def metrics(values: Mapping[str, float]) -> list[str]:
     """Return such as ["PSNR 24.1 dB", "PSNR heldout 23.0 dB"]."""
     return [
-        f"{label(key)} {found:.1f} dB" if "psnr" in key.split("_") else f"{label(key)} {found:.4g}"
-        for key, found in values.items()
+        f"{label(key)} {found:.1f} dB" if is_psnr(key) else f"{label(key)} {found:.4g}" for key, found in values.items()
     ]
 
 

@@ -1,8 +1,10 @@
 """Timing and memory of the benchmarks: variants take turns in one run, so that a busy machine slows all alike."""
 
+import resource
 import statistics
+import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,6 +22,15 @@ def seconds(variants: Mapping[str, Callable[[], Any]], repeats: int = 5) -> dict
             jax.block_until_ready(run())
             taken[name].append(time.perf_counter() - begun)
     return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def finished(command: Sequence[str], **options: Any) -> tuple[subprocess.CompletedProcess, float]:
+    """A command that ended well, with what it printed, and its CPU seconds; `options` as for `subprocess.run`."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    assert done.returncode == 0, done.stderr
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def scratch(function: Callable, *args: Any) -> int:

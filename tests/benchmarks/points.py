@@ -6,14 +6,12 @@ each of the data beyond the first few, which pay for start and compiling.
 """
 
 import json
-import resource
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from functa_cli import basenet
-from tests.benchmarks.measure import table
+from tests.benchmarks.measure import finished, table
 
 POINTS = (0, 65536, 32768, 8192)
 COUNTS = (4, 20)
@@ -29,11 +27,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 words = ["encode", data, str(Path(folder, "o.zarr")), "--base", base, "--points", points]
                 words += ["--limit", count, "--json", "--quiet"]
-                before = resource.getrusage(resource.RUSAGE_CHILDREN)
-                command = [sys.executable, "-m", "functa_cli", *map(str, words)]
-                done = subprocess.run(command, check=True, capture_output=True, text=True)
-                after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            seconds[count, points] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+                done, seconds[count, points] = finished([sys.executable, "-m", "functa_cli", *map(str, words)])
             told[points] = json.loads(done.stdout.splitlines()[-1])["values"]
     few, many = COUNTS
     each = {points: (seconds[many, points] - seconds[few, points]) / (many - few) for points in POINTS}

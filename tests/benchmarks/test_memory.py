@@ -1,8 +1,6 @@
 """Peak memory of encode and decode grows with neither the number of data nor the size of a datum (-m benchmark -s)."""
 
 import os
-import resource
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.benchmarks.measure import finished
 from tests.sets import save_base
 
 SETS = (1_000, 10_000)
@@ -36,19 +35,11 @@ finally:
 
 def peak(*words: object) -> tuple[float, float]:
     """Peak resident memory (MB) and CPU time (s) of `functa WORDS` as a process of its own."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE, *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env={**os.environ, **SAME},
-    )
-    assert done.returncode == 0, done.stderr
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-c", MEASURE, *map(str, words)]
+    done, seconds = finished(command, timeout=600, env={**os.environ, **SAME})
     scale = 1 << 20 if sys.platform == "darwin" else 1 << 10
     megabytes = int(done.stderr.rsplit("peak ", 1)[1].split()[0]) / scale
-    return megabytes, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return megabytes, seconds
 
 
 def fill(folder: Path, count: int) -> None:
