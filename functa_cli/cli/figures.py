@@ -95,7 +95,7 @@ def print_summary(values: Mapping[str, Any]) -> None:
 
 def summary(values: Mapping[str, Any]) -> str:
     """Lines of a name and a value each, in columns; what is None is left out."""
-    tables = {key: value for key, value in values.items() if _is_table(value)}
+    tables = {key: item for key, item in values.items() if _is_table(item)}
     rows = [(label(key), value(key, item)) for key, item in values.items() if item is not None and key not in tables]
     return "\n".join([*_columns(rows), *(line for table in tables.values() for line in ["", *_table(table)])])
 
