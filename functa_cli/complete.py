@@ -12,6 +12,7 @@ from functa_cli import basenet, buckets, stream
 from functa_cli.basenet import Network
 from functa_cli.errors import DataError
 from functa_cli.folder import number_of
+from functa_cli.nearest import LOOKED, nearest
 from functa_cli.partly import Observed, Partly
 from functa_cli.posterior import Asked, Belief, descend
 from functa_cli.priornet import Model
@@ -31,7 +32,7 @@ class Ask(NamedTuple):
     trust: float | None  # lambda, in nats for a squared error of 1; None: see `trust`
     error: float  # mean squared error of a functum where all is observed
     steps: int
-    starts: int  # prior samples that steps start from, besides the encoded part and the middle of the noise (or anchor)
+    starts: int  # prior samples that steps start from, besides those of `Completer`
     samples: int  # completions of each datum; 1: the most likely one
     seed: int
     worth: float | None = None  # where `trust` is None; None: that of the modality
@@ -45,10 +46,11 @@ class Completed(NamedTuple):
     trust: float  # lambda; NaN without a prior
 
 
-def programs(network: Network, model: Model, steps: int) -> tuple[Any, Any]:
-    """`posterior.descend` and the prior's `from_noise` under jit."""
+def programs(network: Network, model: Model, steps: int) -> tuple[Any, Any, Any]:
+    """`posterior.descend`, the prior's `from_noise` and `nearest.nearest` under jit."""
     assert model.prior.from_noise is not None
-    return jax.jit(partial(descend, network.decoder, model.prior, steps=steps)), jax.jit(model.prior.from_noise)
+    descent = partial(descend, network.decoder, model.prior, steps=steps)
+    return jax.jit(descent), jax.jit(model.prior.from_noise), jax.jit(partial(nearest, network.decoder))
 
 
 class Completer:
@@ -58,16 +60,20 @@ class Completer:
     a share. 1 / (2 e) alone would be right if what a functum leaves were noise, independent from value to value; it is
     smooth, and neighbours say the same. So all that is seen of a datum counts as `worth` independent values for each
     modulation (modality.py), or as many as there are, at any resolution.
+
+    With a prior the steps start from the encoded part, from the middle of the noise (or its anchor), from whichever of
+    `functa` [m, *latent_shape] shows best what is seen, and from `ask.starts` samples; the best end is kept.
     """
 
-    def __init__(self, network: Network, partly: Partly, model: Model | None, ask: Ask):
+    def __init__(self, network: Network, partly: Partly, model: Model | None, ask: Ask, functa: np.ndarray):
         self.network, self.partly, self.model, self.ask = network, partly, model, ask
         self.inner = partial(basenet.compiled_fit(network, network.config.inner.steps), network.theta)
         self.blocks: dict[int, stream.Programs] = {}
         self.most = WHOLE if model is None else POINTS
         if model is not None:
             self.belief = Belief(model.parameters, jnp.asarray(model.scale.mean), jnp.asarray(model.scale.factor))
-            self.steps, self.draw = programs(network, model, ask.steps)
+            self.functa = functa
+            self.steps, self.draw, self.nearest = programs(network, model, ask.steps)
 
     def completed(self, rows: Sequence[tuple[int, int]]) -> Iterator[tuple[list[tuple[int, int]], Any]]:
         """Results for (datum, number of its completion): the row with the reason, or rows, observed and completed."""
@@ -107,11 +113,11 @@ class Completer:
     def encoded(self, observed: Sequence[Observed]) -> np.ndarray:
         """Modulations [b, *latent_shape] of what is observed of some data, by the inner loop alone."""
         size = buckets.bucket(max(min(len(one.points), self.most) for one in observed))
-        return np.asarray(self.inner(self._signals(observed, size)).phi)[: len(observed)]
+        return np.asarray(self.inner(self._signals(observed, size, self.most)).phi)[: len(observed)]
 
     def _batch(self, waiting: list[tuple[tuple[int, int], Observed]], size: int) -> Any:
         rows, observed = [row for row, _ in waiting], [one for _, one in waiting]
-        batch = self._signals(observed, size)
+        batch = self._signals(observed, size, self.most)
         phi = np.asarray(self.inner(batch).phi)
         objective = own = np.full(len(phi), np.nan)
         if self.model is not None:
@@ -150,7 +156,9 @@ class Completer:
             if ask.samples > 1:
                 noise = rng.standard_normal(batch.features.shape[1:]) / np.sqrt(2.0 * own[place])
                 batch.features[place] += self._thinned(observed[place], batch.weights[place]) * noise
-        starts = [model.scale.normalise(phi)]
+        alike = self._signals(observed, min(batch.weights.shape[1], LOOKED), LOOKED)
+        near = self.functa[np.asarray(self.nearest(self.network.theta, self.functa, alike))]
+        starts = [model.scale.normalise(phi), model.scale.normalise(near)]
         starts += [np.asarray(self.draw(model.parameters, noise, labels)) for noise in draws]
         anchor = draws[0] if ask.samples > 1 else None
         asked = Asked(batch, jnp.asarray(weight), labels, anchor)
@@ -180,10 +188,10 @@ class Completer:
         name = self.partly.source.ids[row[0]]
         return np.random.default_rng([self.ask.seed, STREAM, number_of(name), row[1]])
 
-    def _signals(self, observed: Sequence[Observed], size: int) -> Signal:
-        """A batch of a power of two signals, each padded to `size` points of weight 0."""
+    def _signals(self, observed: Sequence[Observed], size: int, most: int) -> Signal:
+        """A batch of a power of two signals of `most` points at most, each padded to `size` by points of weight 0."""
         ids = self.partly.source.ids
-        parts = [one.some(self.most, self.ask.seed, ids[one.index]) for one in observed]
+        parts = [one.some(most, self.ask.seed, ids[one.index]) for one in observed]
         parts += [parts[-1]] * (buckets.power(len(parts)) - len(parts))
         rows = [[np.pad(a, [(0, size - len(a)), *[(0, 0)] * (a.ndim - 1)]) for a in part] for part in parts]
         return Signal(*(np.stack(column).astype(np.float32) for column in zip(*rows)))

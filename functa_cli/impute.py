@@ -12,6 +12,7 @@ from functa_cli.complete import Ask, Completer
 from functa_cli.completions import Rows, draw
 from functa_cli.errors import ConfigError, DataError, StoreError
 from functa_cli.events import Event, Note, Progress, Result, skipped
+from functa_cli.nearest import KNOWN
 from functa_cli.partly import SAMPLE, Partly
 from functa_cli.priornet import Model
 from functa_cli.store import Functaset
@@ -22,6 +23,7 @@ NONE = "none"  # the prior that is none
 PARTS = ("all", "train", "test")
 STEPS = 12
 STARTS = 0
+STREAM = 14  # of random numbers
 
 
 def impute(
@@ -100,7 +102,7 @@ def impute(
         shard=shard,
         overwrite=overwrite,
     )
-    completer = Completer(network, partly, model, ask)
+    completer = Completer(network, partly, model, ask, _functa(store, seed))
     yield from _completed(done, rows, completer, known, names)
     done.finalize()
     if sheet is not None:
@@ -116,6 +118,15 @@ def _error(store: Functaset) -> float:
         raise StoreError(f"{store.path!r} has no encoded data; run functa encode first")
     chosen = usable & train if (usable & train).any() else usable
     return max(float(mse[chosen].mean(dtype=np.float64)), 1e-9)
+
+
+def _functa(store: Functaset, seed: int) -> np.ndarray:
+    """Modulations [m, *latent_shape] of the set's training data, or of as many as are compared with what is seen."""
+    rows = store.rows("train")
+    rows = rows if len(rows) else store.rows()
+    if len(rows) > KNOWN:
+        rows = np.sort(np.random.default_rng([seed, STREAM]).choice(rows, KNOWN, replace=False))
+    return store.read(rows)[0]
 
 
 def _check(path: str, out: str, prior: str | None, samples: int, sheet: str | None, overwrite: bool) -> None:

@@ -147,6 +147,18 @@ def test_more_starts_never_end_higher_and_less_trust_ends_nearer_to_the_mean(tmp
     assert (error[0] > error[1]).all()
 
 
+def test_steps_start_from_a_training_functum_where_it_shows_best_what_is_seen(tmp_path, made, base):
+    store, data = str(tmp_path / "set.zarr"), str(made / "data")
+    run(encode(data, store, base=base, polish=20))
+    save_prior(store)
+    opened = Functaset.open(store)
+    rows = opened.rows("train")
+    run(impute(store, data, str(tmp_path / "o.zarr"), observe=HALF, trust=1e4, steps=0, part="train"))
+    found = Functaset.open(str(tmp_path / "o.zarr")).read(slice(None))[0]
+    away = np.abs(found[:, None] - opened.read(rows)[0][None]).max(axis=2).min(axis=1)
+    assert (away < 1e-6).all()
+
+
 def test_samples_that_are_told_nothing_are_those_of_the_prior(tmp_path, store, new):
     out = str(tmp_path / "samples.zarr")
     result, _ = run(impute(store, new, out, observe=HALF, samples=16, trust=1e-6, **QUICK))

@@ -18,7 +18,7 @@ ROWS = [
     "posterior prior priors residual spline scale merit inception coverage classifier confusion",
     "meta guard train learn",
     "basenet priornet encoder evaluate pairs look fit fit_prior fit_classifier classifiernet classify encode decode "
-    "drawn walk quality sample partly complete truth completions impute "
+    "drawn walk quality sample partly nearest complete truth completions impute "
     "footprint quantiles info belongings gallery exhibits report",
     "cli",
 ]

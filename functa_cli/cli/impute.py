@@ -69,7 +69,8 @@ again, and ends with the same bytes.
     default=0,
     show_default=True,
     type=values.whole(0),
-    help="Samples of the prior to start from, besides the encoded part and the prior's middle; the best end is kept.",
+    help="Samples of the prior to start from, besides the encoded part, the training functum that is most like it, and "
+    "the prior's middle; the best end is kept.",
 )
 @click.option(
     "--samples",
