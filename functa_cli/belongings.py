@@ -11,7 +11,7 @@ from functa_cli.basenet import Network
 from functa_cli.errors import ConfigError, DataError
 from functa_cli.modality import Source
 from functa_cli.pairs import Found, originals
-from functa_cli.partly import recorded, whose
+from functa_cli.partly import matched, recorded, whose
 from functa_cli.rules import VIEW
 from functa_cli.store import Functaset
 
@@ -54,15 +54,17 @@ def _completed(store: Functaset, network: Network, data: str | None, rows: Seque
             raise
         return Belongings({}, {}, f"The data are not shown: {error}.")
     names = whose(store)
-    place, true = ({name: index for index, name in enumerate(one.ids)} for one in (partly.source, whole))
+    place = {name: index for index, name in enumerate(partly.source.ids)}
+    true = dict(zip(partly.source.ids, matched(partly.source.ids, whole)))
     found: Found = {}
     seen: dict[int, np.ndarray] = {}
     for row in rows:
         name = names[row]
-        if name not in place or name not in true:
+        at = true.get(name)
+        if at is None:
             continue
         with contextlib.suppress(DataError):  # counted below
-            signal, shape = whole.preview(true[name])
+            signal, shape = whole.preview(at)
             found[row] = signal, shape, whole.geometry
             if VIEW not in network.modality.axes and shape == tuple(store.shapes[row].tolist()):
                 mask = np.zeros(len(signal.coords), bool)

@@ -120,6 +120,14 @@ def recorded(store: Functaset, network: Network, data: str | None) -> Partly:
     )
 
 
+def matched(ids: Sequence[str], source: Source) -> list[int | None]:
+    """Where the data called `ids` are in `source`: by name, or by their order where it knows no name of them."""
+    place: dict[str, int] = {name: index for index, name in enumerate(source.ids)}
+    if not any(name in place for name in ids) and len(ids) == len(source):
+        return list(range(len(ids)))
+    return [place.get(name) for name in ids]
+
+
 class Again:
     """What was seen of the data that `functa impute` made a functaset from, to be put back into what it decodes to.
 

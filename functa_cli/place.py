@@ -37,9 +37,7 @@ def open_group(path: str, mode: Literal["r", "r+"] = "r") -> zarr.Group:
     try:
         return zarr.open_group(path, mode=mode, zarr_format=3, use_consolidated=False)
     except Exception as error:
-        reason = (
-            "is a Zarr array or holds no Zarr group of format 3" if _is_missing(error) else f"cannot be read: {error}"
-        )
+        reason = "holds no Zarr group of format 3" if _is_missing(error) else f"cannot be read: {error}"
         raise StoreError(f"{path!r} {reason}; {wanted}".replace("\n", " ")) from None
 
 

@@ -10,7 +10,7 @@ from functa_cli.complete import Completer
 from functa_cli.errors import DataError
 from functa_cli.metrics import psnr
 from functa_cli.modality import Source, by
-from functa_cli.partly import Observed, Partly
+from functa_cli.partly import Observed, Partly, matched
 from functa_cli.signal import Signal
 from functa_cli.store import Functaset
 
@@ -29,16 +29,14 @@ class Truth:
         own = basenet.settings(network.config.modality, [{"data": options}]).data
         self.source: Source = network.modality.open(path, own, seed=partly.seed, geometry=geometry)
         self.scores, ids = network.modality.scores, partly.source.ids
-        place = {name: index for index, name in enumerate(self.source.ids)}
-        if not any(name in place for name in ids) and len(ids) == len(self.source):
-            place = {name: index for index, name in enumerate(ids)}
-        missing = [name for name in ids if name not in place]
+        found = matched(ids, self.source)
+        missing = [name for name, at in zip(ids, found) if at is None]
         if missing:
             raise DataError(
                 f"--truth {path!r} lacks {len(missing)} of {len(ids)} data, the first {missing[0]!r}; "
                 f"expected data of the same names, or as many; the first there is {self.source.ids[0]!r}"
             )
-        self.at = [place[name] for name in ids]
+        self.at = [at for at in found if at is not None]
         for index, at in enumerate(self.at):
             mine, its = partly.source.shapes[index].tolist(), self.source.shapes[at].tolist()
             if mine != its:

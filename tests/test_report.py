@@ -265,6 +265,18 @@ def test_completions_are_shown_beside_what_was_seen(plain, place, tmp_path):
     assert (hidden == 128).all()
 
 
+def test_a_truth_of_other_names_is_taken_in_its_order(plain, place, tmp_path):
+    for number, path in enumerate(sorted((place / "photos/b").iterdir())):
+        (tmp_path / "true").mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / "true" / f"other{number}{path.suffix}")
+    asked = {"observe": ["rect:2:6,2:6"], "prior": "none", "truth": str(tmp_path / "true")}
+    run(impute(plain, str(place / "photos/b"), str(tmp_path / "set.zarr"), **asked))
+    _, warnings = run(report(str(tmp_path / "set.zarr"), str(tmp_path / "page.html"), number=2))
+    assert warnings == []
+    parsed = Page((tmp_path / "page.html").read_text())
+    assert len([attrs for attrs in parsed.all("img") if attrs["alt"].startswith("What was seen")]) == 4
+
+
 def test_samples_have_no_originals_and_no_errors(base, tmp_path):
     path = save_clusters(tmp_path / "set.zarr", base, counts=(6, 6, 6))
     store = Functaset.open(path, writable=True)

@@ -15,6 +15,7 @@ from strips import Cell, Strip, write_strips
 
 from functa_cli import basenet, learned
 from functa_cli.drawn import Request
+from functa_cli.errors import ConfigError, DataError
 from functa_cli.evaluate import held, runner, viewed
 from functa_cli.modality import Target
 from functa_cli.pairs import originals
@@ -62,10 +63,14 @@ class Ends:
         self.network = basenet.restore(self.store.base)
         ids, heldout = self.store.ids, self.store.rows("test")
         self.pair = tuple(one.get("pair", [ids[heldout[0]], ids[heldout[-1]]]))
+        absent = [name for name in self.pair if name not in ids]
+        if absent:
+            raise ConfigError(f"the pair names {absent[0]!r}, which {self.path} does not hold; its first is {ids[0]!r}")
         self.rows = [ids.index(name) for name in self.pair]
         data = where(run, one.get("data"))
         found, note = originals(data, self.store, self.network, self.rows)
-        assert len(found) == len(self.rows), note
+        if note:
+            raise DataError(f"{self.path}: {note}")
         self.arrays = [found[row][0].features for row in self.rows]
         first = found[self.rows[0]]
         self.coords, self.shape, self.geometry = first[0].coords, first[1], first[2]

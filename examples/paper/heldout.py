@@ -15,6 +15,7 @@ from common import Piece, Run, base_of, click, where
 from functa_cli import basenet
 from functa_cli.basefile import Base
 from functa_cli.encoder import Encoder
+from functa_cli.errors import DataError
 from functa_cli.evaluate import held, runner
 from functa_cli.maps import WIDTH, drawn
 from functa_cli.metrics import psnr
@@ -50,7 +51,8 @@ class Heldout:
         mse: dict[int, float] = {}
         scores: dict[int, np.ndarray] = {}
         for indices, found in Encoder(self.network, self.source, steps).encoded(self.rows):
-            assert not isinstance(found, str), found
+            if isinstance(found, str):
+                raise DataError(f"{self.source.ids[indices[0]]}: {found}")
             phi |= dict(zip(indices, found.phi))
             mse |= dict(zip(indices, found.mse.tolist()))
             scores |= dict(zip(indices, found.scores))
