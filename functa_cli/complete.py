@@ -36,6 +36,7 @@ class Ask(NamedTuple):
     samples: int  # completions of each datum; 1: the most likely one
     seed: int
     worth: float | None = None  # where `trust` is None; None: that of the modality
+    near: float | None = None  # see `Completer`; None: that of the modality
 
 
 class Completed(NamedTuple):
@@ -46,11 +47,23 @@ class Completed(NamedTuple):
     trust: float  # lambda; NaN without a prior
 
 
-def programs(network: Network, model: Model, steps: int) -> tuple[Any, Any, Any]:
-    """`posterior.descend`, the prior's `from_noise` and `nearest.nearest` under jit."""
-    assert model.prior.from_noise is not None
-    descent = partial(descend, network.decoder, model.prior, steps=steps)
-    return jax.jit(descent), jax.jit(model.prior.from_noise), jax.jit(partial(nearest, network.decoder))
+class Programs(NamedTuple):
+    """What completing with a prior runs."""
+
+    steps: Any  # posterior.descend
+    from_noise: Any  # of the prior, and back
+    to_noise: Any
+    nearest: Any  # nearest.nearest
+
+
+def programs(network: Network, model: Model, steps: int) -> Programs:
+    """Programs for a network and the prior of `model`, compiled when they are first called."""
+    prior = model.prior
+    assert prior.from_noise is not None
+    assert prior.to_noise is not None
+    descent = partial(descend, network.decoder, prior, steps=steps)
+    wanted = (descent, prior.from_noise, prior.to_noise, partial(nearest, network.decoder))
+    return Programs(*map(jax.jit, wanted))
 
 
 class Completer:
@@ -61,8 +74,11 @@ class Completer:
     smooth, and neighbours say the same. So all that is seen of a datum counts as `worth` independent values for each
     modulation (modality.py), or as many as there are, at any resolution.
 
-    With a prior the steps start from the encoded part, from the middle of the noise (or its anchor), from whichever of
-    `functa` [m, *latent_shape] shows best what is seen, and from `ask.starts` samples; the best end is kept.
+    With a prior the steps start from the encoded part, from the middle of the prior (or its anchor), from whichever of
+    `functa` [m, *latent_shape] shows best what is seen, and from `ask.starts` samples; the best end is kept. With
+    `near` = a > 0 the prior is narrowed around that functum, whose noise is z: to noise of N(a z, 1 - a^2), which has
+    deviation 1 still where z has. It is what a kernel density estimate with kernels of the flow's own shape amounts
+    to where one kernel outweighs the others. Samples are of the prior as it was learned.
     """
 
     def __init__(self, network: Network, partly: Partly, model: Model | None, ask: Ask, functa: np.ndarray):
@@ -73,7 +89,7 @@ class Completer:
         if model is not None:
             self.belief = Belief(model.parameters, jnp.asarray(model.scale.mean), jnp.asarray(model.scale.factor))
             self.functa = functa
-            self.steps, self.draw, self.nearest = programs(network, model, ask.steps)
+            self.run = programs(network, model, ask.steps)
 
     def completed(self, rows: Sequence[tuple[int, int]]) -> Iterator[tuple[list[tuple[int, int]], Any]]:
         """Results for (datum, number of its completion): the row with the reason, or rows, observed and completed."""
@@ -133,6 +149,11 @@ class Completer:
         worth = (self.ask.worth or self.network.modality.worth) * float(np.prod(self.network.decoder.latent_shape))
         return np.minimum(1.0, worth / values) / (2.0 * self.ask.error)
 
+    def _near(self) -> float:
+        if self.ask.samples > 1:
+            return 0.0
+        return self.network.modality.near if self.ask.near is None else self.ask.near
+
     def _likely(
         self,
         model: Model,
@@ -157,14 +178,18 @@ class Completer:
                 noise = rng.standard_normal(batch.features.shape[1:]) / np.sqrt(2.0 * own[place])
                 batch.features[place] += self._thinned(observed[place], batch.weights[place]) * noise
         alike = self._signals(observed, min(batch.weights.shape[1], LOOKED), LOOKED)
-        near = self.functa[np.asarray(self.nearest(self.network.theta, self.functa, alike))]
-        starts = [model.scale.normalise(phi), model.scale.normalise(near)]
-        starts += [np.asarray(self.draw(model.parameters, noise, labels)) for noise in draws]
-        anchor = draws[0] if ask.samples > 1 else None
-        asked = Asked(batch, jnp.asarray(weight), labels, anchor)
+        known = self.functa[np.asarray(self.run.nearest(self.network.theta, self.functa, alike))]
+        starts = [model.scale.normalise(phi), model.scale.normalise(known)]
+        asked = Asked(batch, jnp.asarray(weight), labels, draws[0] if ask.samples > 1 else None)
+        near = self._near()
+        if near:
+            noise = np.asarray(self.run.to_noise(model.parameters, starts[1], labels))
+            asked = asked._replace(middle=near * noise, spread=float(np.sqrt(1.0 - near**2)))
+            draws = asked.middle + asked.spread * draws
+        starts += [np.asarray(self.run.from_noise(model.parameters, noise, labels)) for noise in draws]
         best = None
         for start in starts:
-            found = [np.asarray(part) for part in self.steps(self.network.theta, self.belief, asked, start)]
+            found = [np.asarray(part) for part in self.run.steps(self.network.theta, self.belief, asked, start)]
             value = np.where(np.isfinite(found[1]), found[1], np.inf)
             if best is None:
                 best = (found[0].copy(), value)
@@ -173,7 +198,7 @@ class Completer:
             best[0][better], best[1][better] = found[0][better], value[better]
         assert best is not None
         phi = model.scale.restore(best[0]).reshape(phi.shape)
-        return phi, best[1] + model.scale.log_volume * (anchor is None)
+        return phi, best[1] + model.scale.log_volume * (asked.anchor is None)
 
     def _thinned(self, observed: Observed, weights: np.ndarray) -> np.ndarray:
         """Deviations [n, 1] of the noise of points in units of that of one observed value.

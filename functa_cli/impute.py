@@ -37,6 +37,7 @@ def impute(
     prior: str | None = None,
     trust: float | None = None,
     worth: float | None = None,
+    near: float | None = None,
     steps: int = STEPS,
     starts: int = STARTS,
     samples: int = 1,
@@ -52,10 +53,10 @@ def impute(
     `observe`, `mask`: what is seen, see `partly.Partly`. `options`: settings of the data that differ from those that
     the functaset was encoded with. `prior`: which one; None: the only one; "none": the inner loop on what is seen.
     `trust`: lambda of equation 2; None: by how well functa fit their data and by `worth`, see `Completer`; it is that
-    of the modality where it is None. `steps`, `starts`, `samples`: see `complete.Ask`; of several samples the rows are
-    called id#0, id#1 and so on. `truth`: the complete data, for figures of what is seen and what is hidden. `part`: of
-    the split. `sheet`: a PNG of some data: what was seen, completed without and with the prior, and the truth. The same
-    call continues one that was cut off, with the same bytes.
+    of the modality where it is None, as is `near`, in [0, 1), see `Completer`. `steps`, `starts`, `samples`: see
+    `complete.Ask`; of several samples the rows are called id#0, id#1 and so on. `truth`: the complete data, for figures
+    of what is seen and what is hidden. `part`: of the split. `sheet`: a PNG of some data: what was seen, completed
+    without and with the prior, and the truth. The same call continues one that was cut off, with the same bytes.
 
     Raises:
         ConfigError, DataError, StoreError: see their texts.
@@ -63,6 +64,10 @@ def impute(
     _check(path, out, prior, samples, sheet, overwrite)
     if trust is not None and worth is not None:
         raise ConfigError("--lambda and --worth both say what a squared error weighs; give one of them")
+    if near is not None and not 0.0 <= near < 1.0:
+        raise ConfigError(f"--near is from 0 to below 1, found {near:g}")
+    if near and samples > 1:
+        raise ConfigError("--near narrows the prior for the most likely completion; --samples are of the whole prior")
     store = Functaset.open(path)
     network = basenet.restore(store.base)
     model = None if prior == NONE else _model(store, prior)
@@ -75,8 +80,10 @@ def impute(
     if model is not None:
         how = f"{samples} samples" if samples > 1 else "the most likely completion"
         told = f"lambda {trust:g}" if trust is not None else f"lambda by an error of {error:.3g}"
+        if samples == 1 and (own_near := near if near is not None else network.modality.near):
+            told += f", narrowed by {own_near:g} around the most similar functum"
         yield Note(f"{how} by the {model.config.kind} prior in {path} ({model.fingerprint[:16]}), {told}")
-    ask = Ask(trust, error, steps, starts, samples, seed, worth)
+    ask = Ask(trust, error, steps, starts, samples, seed, worth, near)
     rows = _rows(partly, part, samples)
     kind = NONE if model is None else model.config.kind
     request = {**partly.request, "prior": kind, "prior_fingerprint": model.fingerprint if model else None}
@@ -84,6 +91,7 @@ def impute(
         **request,
         "lambda": trust,
         "worth": worth,
+        "near": near,
         "error": error,
         "steps": steps,
         "starts": starts,

@@ -252,4 +252,5 @@ class Modality(NamedTuple):
     cloud: Callable[..., np.ndarray | None] | None = None  # cloud(assembled array, n, rng) -> points [n, 3] or None
     picture: Callable[..., np.ndarray] | None = None  # picture(assembled array) -> float32 [k, rows, columns, 1 or 3]
     worth: float = 1.0  # independent values a modulation that a seen datum counts as: lambda of `functa impute`
+    near: float = 0.0  # how far `functa impute` narrows a prior around the functum that is most like what is seen
     bits: int = 32  # of a value of the arrays as their files have them: 8 for pictures, 1 for occupancies

@@ -1,7 +1,7 @@
-"""Of known functa, the one that shows best what is observed of a signal: a start for the steps on equation 2.
+"""Of known functa, the one that shows best what is observed of a signal.
 
-A functaset of few data is lumpy, and a prior learned from it is smoother than it. Where little is seen, the steps from
-the encoded part end in the nearest valley of a landscape with several; a functum that looks alike starts in another.
+A functaset of few data is lumpy, and a prior learned from it is smoother than it. A known functum that looks alike is
+where the steps on equation 2 start from as well, and what the prior is narrowed around (complete.py).
 """
 
 from functools import partial
@@ -13,18 +13,31 @@ from jax import lax
 from functa_cli.decoder import Decoder, Tree
 from functa_cli.signal import Signal
 
-LOOKED = 256  # points that functa are compared at
+LOOKED = 2048  # points that functa are compared at
 KNOWN = 1024  # functa that are compared, at most
+THINNED = 8  # one point of so many decides which functa are compared at all of them
+LEFT = 16  # those
 
 
 def nearest(decoder: Decoder, theta: Tree, functa: jax.Array, batch: Signal) -> jax.Array:
     """Numbers [b] of the `functa` [m, *latent_shape] with the least weighted squared error at the points of a batch.
 
-    `batch`: coords [b, n, k], features [b, n, c], weights [b, n], 0 = not observed.
+    `batch`: coords [b, n, k], features [b, n, c], weights [b, n], 0 = not observed. The `LEFT` functa that do best at
+    one point of `THINNED` are compared at all.
     """
 
-    def errors(phi: jax.Array) -> jax.Array:
-        values = jax.vmap(partial(decoder.observe, theta, decoder.modulate(theta, phi)))(jnp.asarray(batch.coords))
-        return jnp.einsum("bnc,bn->b", (values - batch.features) ** 2, batch.weights)
+    def error(signal: Signal, phi: jax.Array) -> jax.Array:
+        values = decoder(theta, phi, jnp.asarray(signal.coords))
+        return jnp.sum((values - signal.features) ** 2 * signal.weights[:, None])
 
-    return jnp.argmin(lax.map(errors, functa), axis=0)
+    def roughly(phi: jax.Array) -> jax.Array:
+        return jax.vmap(partial(error, phi=phi))(Signal(*(part[:, ::THINNED] for part in batch)))
+
+    rough = lax.map(roughly, functa)
+    _, kept = lax.top_k(-rough.T, min(LEFT, len(functa)))
+
+    def closely(given: tuple[Signal, jax.Array]) -> jax.Array:
+        signal, numbers = given
+        return numbers[jnp.argmin(jax.vmap(partial(error, signal))(functa[numbers]))]
+
+    return lax.map(closely, (batch, kept))

@@ -9,6 +9,8 @@ The work is done in x, the prior's own normalisation of phi, whose constant volu
 Gauss-Newton step solves (J^T J + 2 lambda K^T K + damping) delta = gradient of U, with J the Jacobian of the prior's
 noise by x and K that of the observed values; it is kept only where it lowers U. For a Gaussian prior and a decoder
 that is linear in phi one undamped step is the answer.
+
+A prior may be narrowed: its noise is then N(middle, spread^2) instead of N(0, 1), which is a density as well.
 """
 
 from typing import Any, NamedTuple
@@ -42,6 +44,8 @@ class Asked(NamedTuple):
     weight: Any  # [b], of the mean squared error over observed values: lambda times their number
     labels: Any  # int32 [b], as the prior has them
     anchor: Any = None  # [b, d] noise that takes the place of the prior's mode, for samples; None: the mode
+    middle: Any = 0.0  # [b, d] noise around which the prior is narrowed
+    spread: Any = 1.0  # deviation of its noise
 
 
 class Found(NamedTuple):
@@ -103,8 +107,11 @@ def _prior(prior: Prior, parameters: Tree, asked: Asked, x: jax.Array) -> tuple[
         return 0.5 * jnp.sum(away**2, axis=1), jnp.einsum("bij,bi->bj", jacobian, away), jacobian
 
     def total(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        value = -log_prob(parameters, x, asked.labels)
+        z = to_noise(parameters, x, asked.labels)
+        narrowed = ((z - asked.middle) / asked.spread) ** 2 - z**2
+        value = 0.5 * jnp.sum(narrowed, axis=1) + z.shape[1] * jnp.log(asked.spread)
+        value -= log_prob(parameters, x, asked.labels)
         return jnp.sum(value), value
 
     gradient, value = jax.grad(total, has_aux=True)(x)
-    return value, gradient, jacobian
+    return value, gradient, jacobian / asked.spread

@@ -159,6 +159,20 @@ def test_steps_start_from_a_training_functum_where_it_shows_best_what_is_seen(tm
     assert (away < 1e-6).all()
 
 
+def test_the_nearer_the_more_like_the_training_functum(tmp_path, made, base, store):
+    opened = Functaset.open(store)
+    known, away = opened.read(opened.rows("train"))[0], []
+    for near in (0.0, 0.9, 0.999):
+        asked = {"observe": HALF, "near": near, "trust": 1e-3, "steps": 6}
+        run(impute(store, str(made / "new"), str(tmp_path / f"{near}.zarr"), **asked))
+        found = Functaset.open(str(tmp_path / f"{near}.zarr")).read(slice(None))[0]
+        away.append(np.linalg.norm(found[:, None] - known[None], axis=2).min(axis=1).mean())
+    assert away[0] > 2 * away[1] > 4 * away[2]
+    for wrong in ({"near": 1.0}, {"near": 0.5, "samples": 2}):
+        with pytest.raises(FunctaError, match="--near"):
+            run(impute(store, str(made / "new"), str(tmp_path / "no.zarr"), observe=HALF, **wrong))
+
+
 def test_samples_that_are_told_nothing_are_those_of_the_prior(tmp_path, store, new):
     out = str(tmp_path / "samples.zarr")
     result, _ = run(impute(store, new, out, observe=HALF, samples=16, trust=1e-6, **QUICK))

@@ -84,6 +84,29 @@ def test_the_objective_is_that_of_equation_2(run):
     np.testing.assert_allclose(found.error, squared / (batch.weights.sum(1) * C), rtol=1e-4)
 
 
+def test_a_narrowed_prior_is_a_gaussian_around_its_middle():
+    theta, batch = problem()
+    own, trust, spread = belief(), 0.7, 0.3
+    around = OPTIONS.base * np.random.default_rng(8).normal(size=(BATCH, D)).astype(np.float32)
+    assert PRIOR.to_noise is not None
+    middle = PRIOR.to_noise(own.parameters, around, np.zeros(BATCH, int))
+    asked = Asked(batch, trust * batch.weights.sum(1) * C, np.zeros(BATCH, int), middle=middle, spread=spread)
+    run = jax.jit(partial(descend, LINEAR, PRIOR, steps=12))
+    found = run(theta, own, asked, np.zeros((BATCH, D), np.float32))
+    narrow = own._replace(factor=spread * own.factor)
+    x = np.asarray(found.x)
+    for row in range(BATCH):
+        there = narrow._replace(mean=phi_of(own, around[row]))
+        np.testing.assert_allclose(
+            phi_of(own, x)[row], closed_form(theta, batch, there, trust, row)[0], rtol=2e-3, atol=2e-3
+        )
+    residual = np.einsum("bnk,kcd,bd->bnc", batch.coords, theta["map"], phi_of(own, x)) - batch.features
+    deviation = OPTIONS.base * spread
+    gaussian = 0.5 * (((x - around) / deviation) ** 2).sum(1) + D * np.log(deviation * np.sqrt(2 * np.pi))
+    squared = (batch.weights[..., None] * residual**2).sum((1, 2))
+    np.testing.assert_allclose(found.objective, gaussian + trust * squared, rtol=1e-4)
+
+
 def test_where_nothing_is_observed_the_answer_is_the_mode(run):
     theta, batch = problem()
     nothing = batch._replace(weights=np.zeros_like(batch.weights))

@@ -2,7 +2,7 @@
 
 Settings: `seeds`, `channels` and `epochs` of the convolutional network, `[classifier]` of `functa fit --classifier`,
 and `[[sets]]` of {name, modality, data, cells, count, side, classes, layers}; see table1.py. Instead of being encoded
-here, a set may name a `functaset`, a store beside its data; layers then say how its network was fitted.
+here, a set may name a `functaset`, a store beside its data.
 """
 
 import statistics
@@ -32,12 +32,12 @@ COLUMNS = ["data", "what", "accuracy, %", "deviation", "parameters", "training, 
 
 
 def cost(settings: dict[str, Any]) -> list[Piece]:
-    from cost import config_of, of_classifier, of_encode, of_fit
+    from cost import config_of, of_classifier, of_functaset
 
     pieces = []
     for one in settings["sets"]:
         told = of_classifier([settings["classifier"]], config_of(one).field.latent_dim, one["classes"])
-        pieces += [*of_fit(one, one["name"]), *of_encode(one, one["name"])]
+        pieces += of_functaset(one)
         pieces += [Piece(f"{piece.what} of {one['name']}", settings["seeds"] * piece.flops) for piece in told]
         pieces.append(Piece(f"CNN on {one['name']}", settings["seeds"] * convolutions(settings, one)))
     return pieces

@@ -63,6 +63,14 @@ again, and ends with the same bytes.
     help="Instead: independent values that all that is seen counts as, for each modulation; lambda follows.  "
     "[default: by the kind of data]",
 )
+@click.option(
+    "--near",
+    default=None,
+    metavar="A",
+    type=float,
+    help="How far the prior is narrowed around the training functum that is most like what is seen: 0 is not at all, 1 "
+    "would be that functum.  [default: by the kind of data; 0 with --samples]",
+)
 @click.option("--steps", default=12, show_default=True, type=values.whole(0), help="Gauss-Newton steps from a start.")
 @click.option(
     "--starts",
@@ -119,6 +127,7 @@ def command(output: options.Output, **given: Any) -> None:
             "prior",
             "trust",
             "worth",
+            "near",
             "steps",
             "starts",
             "samples",

@@ -112,6 +112,7 @@ def colours(source, parsed: list, split: np.ndarray) -> dict[str, str]:
 @click.option("--worth", "worths", type=float, multiple=True, help="[default: the modality's]")
 @click.option("--steps", "counts", type=int, multiple=True, default=(STEPS,), show_default=True)
 @click.option("--starts", type=int, default=0, show_default=True)
+@click.option("--near", type=float, help="[default: the modality's]")
 @click.option("--only-impute", is_flag=True, help="Leave out the simpler ways, and no prior.")
 def main(
     path: str,
@@ -120,6 +121,7 @@ def main(
     worths: tuple[float, ...],
     counts: tuple[int, ...],
     starts: int,
+    near: float | None,
     only_impute: bool,
 ) -> None:
     """Print a line for each way of completion."""
@@ -145,6 +147,7 @@ def main(
                     worth=worth,
                     steps=steps,
                     starts=starts,
+                    near=near,
                     truth=data,
                     part="test",
                 )
