@@ -160,7 +160,7 @@ MODALITY = Modality(
     decode_options=VoxelDecodeOptions,
     scores=Scores(("accuracy", "iou"), sums, figures),
     cloud=cloud,
-    worth=2.0,  # measured, as is the next: shapes come in families, and their errors are thin shells, which say more
+    worth=2.0,  # both measured on parts: shapes come in families, and what a functum gets wrong is a thin shell
     near=0.95,
     bits=1,
 )
