@@ -30,14 +30,9 @@ def nearest(decoder: Decoder, theta: Tree, functa: jax.Array, batch: Signal) -> 
         values = decoder(theta, phi, jnp.asarray(signal.coords))
         return jnp.sum((values - signal.features) ** 2 * signal.weights[:, None])
 
-    def roughly(phi: jax.Array) -> jax.Array:
-        return jax.vmap(partial(error, phi=phi))(Signal(*(part[:, ::THINNED] for part in batch)))
+    def one(signal: Signal) -> jax.Array:
+        few = Signal(*(part[::THINNED] for part in signal))
+        _, kept = lax.top_k(-lax.map(partial(error, few), functa), min(LEFT, len(functa)))
+        return kept[jnp.argmin(lax.map(partial(error, signal), functa[kept]))]
 
-    rough = lax.map(roughly, functa)
-    _, kept = lax.top_k(-rough.T, min(LEFT, len(functa)))
-
-    def closely(given: tuple[Signal, jax.Array]) -> jax.Array:
-        signal, numbers = given
-        return numbers[jnp.argmin(jax.vmap(partial(error, signal))(functa[numbers]))]
-
-    return lax.map(closely, (batch, kept))
+    return lax.map(one, batch)
