@@ -36,7 +36,7 @@ class Ask(NamedTuple):
     samples: int  # completions of each datum; 1: the most likely one
     seed: int
     worth: float | None = None  # where `trust` is None; None: that of the modality
-    near: float | None = None  # see `Completer`; None: that of the modality
+    near: float = 0.0  # see `Completer`
 
 
 class Completed(NamedTuple):
@@ -81,13 +81,14 @@ class Completer:
     to where one kernel outweighs the others. Samples are of the prior as it was learned.
     """
 
-    def __init__(self, network: Network, partly: Partly, model: Model | None, ask: Ask, functa: np.ndarray):
+    def __init__(self, network: Network, partly: Partly, model: Model | None, ask: Ask, functa: np.ndarray | None):
         self.network, self.partly, self.model, self.ask = network, partly, model, ask
         self.inner = partial(basenet.compiled_fit(network, network.config.inner.steps), network.theta)
         self.blocks: dict[int, stream.Programs] = {}
         self.most = WHOLE if model is None else POINTS
         if model is not None:
             self.belief = Belief(model.parameters, jnp.asarray(model.scale.mean), jnp.asarray(model.scale.factor))
+            assert functa is not None
             self.functa = functa
             self.run = programs(network, model, ask.steps)
 
@@ -149,11 +150,6 @@ class Completer:
         worth = (self.ask.worth or self.network.modality.worth) * float(np.prod(self.network.decoder.latent_shape))
         return np.minimum(1.0, worth / values) / (2.0 * self.ask.error)
 
-    def _near(self) -> float:
-        if self.ask.samples > 1:
-            return 0.0
-        return self.network.modality.near if self.ask.near is None else self.ask.near
-
     def _likely(
         self,
         model: Model,
@@ -181,10 +177,9 @@ class Completer:
         known = self.functa[np.asarray(self.run.nearest(self.network.theta, self.functa, alike))]
         starts = [model.scale.normalise(phi), model.scale.normalise(known)]
         asked = Asked(batch, jnp.asarray(weight), labels, draws[0] if ask.samples > 1 else None)
-        near = self._near()
-        if near:
+        if ask.near:
             noise = np.asarray(self.run.to_noise(model.parameters, starts[1], labels))
-            asked = asked._replace(middle=near * noise, spread=float(np.sqrt(1.0 - near**2)))
+            asked = asked._replace(middle=ask.near * noise, spread=float(np.sqrt(1.0 - ask.near**2)))
             draws = asked.middle + asked.spread * draws
         starts += [np.asarray(self.run.from_noise(model.parameters, noise, labels)) for noise in draws]
         best = None

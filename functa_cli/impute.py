@@ -77,13 +77,14 @@ def impute(
     yield from skipped(partly.source.problems)
     error = _error(store)
     known = Truth(network, partly, truth, own, store.geometry) if truth is not None else None
+    narrowed = 0.0 if samples > 1 else network.modality.near if near is None else near
     if model is not None:
         how = f"{samples} samples" if samples > 1 else "the most likely completion"
         told = f"lambda {trust:g}" if trust is not None else f"lambda by an error of {error:.3g}"
-        if samples == 1 and (own_near := near if near is not None else network.modality.near):
-            told += f", narrowed by {own_near:g} around the most similar functum"
+        if narrowed:
+            told += f", narrowed by {narrowed:g} around the most similar functum"
         yield Note(f"{how} by the {model.config.kind} prior in {path} ({model.fingerprint[:16]}), {told}")
-    ask = Ask(trust, error, steps, starts, samples, seed, worth, near)
+    ask = Ask(trust, error, steps, starts, samples, seed, worth, narrowed)
     rows = _rows(partly, part, samples)
     kind = NONE if model is None else model.config.kind
     request = {**partly.request, "prior": kind, "prior_fingerprint": model.fingerprint if model else None}
@@ -110,7 +111,7 @@ def impute(
         shard=shard,
         overwrite=overwrite,
     )
-    completer = Completer(network, partly, model, ask, _functa(store, seed))
+    completer = Completer(network, partly, model, ask, None if model is None else _functa(store, seed))
     yield from _completed(done, rows, completer, known, names)
     done.finalize()
     if sheet is not None:

@@ -4,13 +4,14 @@ A functaset of few data is lumpy, and a prior learned from it is smoother than i
 where the steps on equation 2 start from as well, and what the prior is narrowed around (complete.py).
 """
 
-from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from functa_cli.decoder import Decoder, Tree
+from functa_cli.inner import look
 from functa_cli.signal import Signal
 
 LOOKED = 2048  # points that functa are compared at
@@ -26,13 +27,13 @@ def nearest(decoder: Decoder, theta: Tree, functa: jax.Array, batch: Signal) -> 
     one point of `THINNED` are compared at all.
     """
 
-    def error(signal: Signal, phi: jax.Array) -> jax.Array:
-        values = decoder(theta, phi, jnp.asarray(signal.coords))
-        return jnp.sum((values - signal.features) ** 2 * signal.weights[:, None])
+    def errors(signal: Signal, phi: jax.Array) -> jax.Array:
+        same: Any = (jnp.broadcast_to(part, (len(phi), *part.shape)) for part in signal[1:])
+        return look(decoder, theta, phi, Signal(signal.coords, *same))[0]
 
     def one(signal: Signal) -> jax.Array:
         few = Signal(*(part[::THINNED] for part in signal))
-        _, kept = lax.top_k(-lax.map(partial(error, few), functa), min(LEFT, len(functa)))
-        return kept[jnp.argmin(lax.map(partial(error, signal), functa[kept]))]
+        _, kept = lax.top_k(-errors(few, functa), min(LEFT, len(functa)))
+        return kept[jnp.argmin(errors(signal, functa[kept]))]
 
     return lax.map(one, batch)

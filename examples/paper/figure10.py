@@ -69,8 +69,8 @@ class Ends:
         self.rows = [ids.index(name) for name in self.pair]
         data = where(run, one.get("data"))
         found, note = originals(data, self.store, self.network, self.rows)
-        if note:
-            raise DataError(f"{self.path}: {note}")
+        if len(found) < len(self.rows):
+            raise DataError(f"{self.path}: {note or 'its functa were not encoded from data'}")
         self.arrays = [found[row][0].features for row in self.rows]
         first = found[self.rows[0]]
         self.coords, self.shape, self.geometry = first[0].coords, first[1], first[2]
